@@ -1,0 +1,47 @@
+-- name: heads
+-- Every live collection, most recently changed first.
+SELECT collection_id, version FROM collections
+WHERE deleted_at IS NULL
+ORDER BY changed_at DESC;
+
+-- name: head
+-- The version of a live collection.
+SELECT version FROM collections WHERE collection_id = %(collection_id)s AND deleted_at IS NULL;
+
+-- name: since
+-- The log entries behind a version, in order, with the embeddings of the faces that are still there.
+SELECT changes.version, changes.kind, uuid_send(changes.face_id) AS face_id, faces.embedding
+FROM collection_changes AS changes
+LEFT JOIN faces ON changes.kind = 'add'
+    AND faces.collection_id = changes.collection_id AND faces.face_id = changes.face_id
+WHERE changes.collection_id = %(collection_id)s AND changes.version > %(version)s
+ORDER BY changes.version
+LIMIT %(limit)s;
+
+-- name: begin_snapshot
+-- Makes the transaction see one state.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: state
+-- The state of a live collection with the last face that changed.
+SELECT collections.version, uuid_send(changes.face_id) AS last_face_id, collections.face_count, collections.dimension
+FROM collections LEFT JOIN collection_changes AS changes USING (collection_id, version)
+WHERE collections.collection_id = %(collection_id)s AND collections.deleted_at IS NULL;
+
+-- name: embeddings
+-- The faces of a collection, in any order.
+SELECT uuid_send(face_id) AS face_id, embedding FROM faces WHERE collection_id = %(collection_id)s;
+
+-- name: trim
+-- Removes some of the oldest log entries beyond the newest ones of each collection, oldest first.
+DELETE FROM collection_changes WHERE (collection_id, version) IN (
+    SELECT old.collection_id, old.version
+    FROM collections CROSS JOIN LATERAL (
+        SELECT changes.collection_id, changes.version FROM collection_changes AS changes
+        WHERE changes.collection_id = collections.collection_id
+          AND changes.version <= collections.version - %(keep)s
+        ORDER BY changes.version
+        LIMIT %(batch)s
+    ) AS old
+    LIMIT %(batch)s
+);

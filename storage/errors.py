@@ -1,0 +1,80 @@
+"""What can go wrong below the API, in words that know no AWS name. A class's docstring is its message."""
+
+from typing import ClassVar
+
+
+class StorageError(Exception):
+    """The storage layer failed."""
+
+    message: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        cls.message = cls.__doc__ or ""
+
+    def __init__(self, **values: object) -> None:
+        super().__init__(self.message.format(**values))
+        self.values = values
+
+
+class DatabaseUnavailable(StorageError):
+    """The database cannot be reached: {reason}"""
+
+
+class CollectionNotFound(StorageError):
+    """The collection {name} does not exist."""
+
+
+class CollectionExists(StorageError):
+    """The collection {name} exists already."""
+
+
+class TooManyCollections(StorageError):
+    """The account has {limit} collections, the most allowed."""
+
+
+class GalleryFull(StorageError):
+    """The collection {name} would hold more than {limit} faces."""
+
+
+class FaceNotFound(StorageError):
+    """The face {face_id} is not in the collection."""
+
+
+class TooManyTags(StorageError):
+    """The resource {resource} would have more than {limit} tags."""
+
+
+class TokenReused(StorageError):
+    """The token {token} was used before with other parameters."""
+
+
+class BucketNotFound(StorageError):
+    """The bucket {bucket} does not exist."""
+
+
+class BucketExists(StorageError):
+    """The bucket {bucket} exists already."""
+
+
+class ObjectNotFound(StorageError):
+    """The object {name} in the bucket {bucket} does not exist or may not be read."""
+
+
+class ObjectTooLarge(StorageError):
+    """The object {name} in the bucket {bucket} is larger than {max_bytes} bytes."""
+
+
+class ObjectStoreUnavailable(StorageError):
+    """The object store cannot be used: {reason}"""
+
+
+class AccessKeyNotFound(StorageError):
+    """The access key {access_key_id} does not exist or is revoked."""
+
+
+class SealedWithAnotherKey(StorageError):
+    """The secret of {access_key_id} was encrypted with another key."""
+
+
+class MigrationHistoryChanged(StorageError):
+    """The database has migration {name}, which these files lack or hold with other content."""

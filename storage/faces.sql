@@ -1,0 +1,86 @@
+-- name: of_image
+-- The faces stored for one image under one external id.
+SELECT faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top, faces.box_width,
+       faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
+FROM faces JOIN collections USING (collection_id)
+WHERE faces.collection_id = %(collection_id)s AND faces.image_id = %(image_id)s
+  AND faces.external_image_id IS NOT DISTINCT FROM %(external_image_id)s::text
+ORDER BY faces.seq;
+
+-- name: insert
+-- A new face and its entry in the change log.
+WITH face AS (
+    INSERT INTO faces (collection_id, face_id, image_id, external_image_id, box_left, box_top, box_width, box_height,
+                       confidence, embedding)
+    VALUES (%(collection_id)s, %(face_id)s, %(image_id)s, %(external_image_id)s, %(box_left)s, %(box_top)s,
+            %(box_width)s, %(box_height)s, %(confidence)s, %(embedding)s)
+    RETURNING collection_id, face_id
+)
+INSERT INTO collection_changes (collection_id, version, kind, face_id)
+SELECT collection_id, %(version)s, 'add', face_id FROM face;
+
+-- name: advance
+-- Moves a collection to a new version with the number of faces it then has.
+UPDATE collections
+SET version = version + %(changes)s, face_count = face_count + %(faces)s, changed_at = now(),
+    dimension = coalesce(dimension, %(dimension)s)
+WHERE collection_id = %(collection_id)s
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+
+-- name: delete
+-- Removes the faces among the given ones that belong to no user.
+DELETE FROM faces
+WHERE collection_id = %(collection_id)s AND face_id = ANY(%(face_ids)s::uuid[]) AND user_id IS NULL
+RETURNING face_id;
+
+-- name: users_of
+-- The users of those among the given faces that exist.
+SELECT face_id, user_id FROM faces
+WHERE collection_id = %(collection_id)s AND face_id = ANY(%(face_ids)s::uuid[]);
+
+-- name: log_deletions
+-- Enters the removal of faces, in the given order, into the change log behind a version.
+INSERT INTO collection_changes (collection_id, version, kind, face_id)
+SELECT %(collection_id)s, %(version)s + position, 'delete', face_id
+FROM unnest(%(face_ids)s::uuid[]) WITH ORDINALITY AS deleted (face_id, position);
+
+-- name: page
+-- The faces behind a position, in the order they were stored.
+SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
+       faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
+FROM faces JOIN collections USING (collection_id)
+WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+ORDER BY faces.seq
+LIMIT %(limit)s;
+
+-- name: page_of_ids
+-- Those of the given faces, optionally of one user, that lie behind a position, in the order they were stored.
+SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
+       faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
+FROM faces JOIN collections USING (collection_id)
+WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+  AND faces.face_id = ANY(%(face_ids)s::uuid[])
+  AND (%(user_id)s::text IS NULL OR faces.user_id = %(user_id)s::text)
+ORDER BY faces.seq
+LIMIT %(limit)s;
+
+-- name: page_of_user
+-- The faces of a user behind a position, in the order they were stored.
+SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
+       faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
+FROM faces JOIN collections USING (collection_id)
+WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+  AND faces.user_id = %(user_id)s
+ORDER BY faces.seq
+LIMIT %(limit)s;
+
+-- name: by_ids
+-- Those of the given faces that exist.
+SELECT faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top, faces.box_width,
+       faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
+FROM faces JOIN collections USING (collection_id)
+WHERE faces.collection_id = %(collection_id)s AND faces.face_id = ANY(%(face_ids)s::uuid[]);
+
+-- name: embedding
+-- The embedding of a face.
+SELECT embedding FROM faces WHERE collection_id = %(collection_id)s AND face_id = %(face_id)s;

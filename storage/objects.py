@@ -1,0 +1,124 @@
+"""Reads the objects of buckets: files of registered folders, or objects behind an S3 endpoint."""
+
+import os
+import stat
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from storage import buckets
+from storage.database import Pool
+from storage.errors import BucketNotFound, ObjectNotFound, ObjectStoreUnavailable, ObjectTooLarge
+from storage.tenant import Tenant
+
+_CONNECT_TIMEOUT_SECONDS = 5
+_READ_TIMEOUT_SECONDS = 30
+# The version of an object that was stored while its bucket kept no versions.
+_UNVERSIONED = "null"
+
+
+class ObjectStore:
+    """The buckets of all tenants: registered folders first, then the S3 endpoint if there is one.
+
+    Credentials for the endpoint come from where boto3 looks for them.
+    """
+
+    def __init__(self, pool: Pool, s3_endpoint_url: str | None) -> None:
+        self._pool = pool
+        self._s3_endpoint_url = s3_endpoint_url
+
+    def read(self, tenant: Tenant, bucket: str, name: str, version: str | None, max_bytes: int) -> bytes:
+        """The content of an object of at most `max_bytes`.
+
+        Names are S3 keys, but `.`, `..` and empty parts between slashes name nothing.
+        Raises BucketNotFound, ObjectNotFound, ObjectTooLarge, ObjectStoreUnavailable, DatabaseUnavailable.
+        """
+        if not all(part not in ("", ".", "..") for part in name.split("/")):
+            raise ObjectNotFound(bucket=bucket, name=name)
+        with self._pool.connection() as connection:
+            folder = buckets.find(connection, tenant, bucket)
+        if folder is not None:
+            return _read_file(Path(folder.directory), bucket, name, version, max_bytes)
+        if self._s3_endpoint_url is not None:
+            return _read_s3(self._s3_endpoint_url, tenant.region, bucket, name, version, max_bytes)
+        raise BucketNotFound(bucket=bucket)
+
+
+def _read_file(folder: Path, bucket: str, name: str, version: str | None, max_bytes: int) -> bytes:
+    if version not in (None, _UNVERSIONED):
+        raise ObjectNotFound(bucket=bucket, name=name)
+    try:
+        descriptor = _open_beneath(folder, name)
+    except (OSError, ValueError) as error:  # ValueError: a NUL or a character that no file name can have
+        raise ObjectNotFound(bucket=bucket, name=name) from error
+    with open(descriptor, "rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ObjectTooLarge(bucket=bucket, name=name, max_bytes=max_bytes)
+    return content
+
+
+def _open_beneath(folder: Path, name: str) -> int:
+    """Open the regular file that `name` leads to, if that lies in the folder; OSError or ValueError otherwise.
+
+    Links are resolved before, and the result is walked without following any, so no later change leads out.
+    """
+    root = Path(os.path.realpath(folder, strict=True))
+    *folders, file = Path(os.path.realpath(root / name, strict=True)).relative_to(root).parts
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    inside = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in folders:
+            outside, inside = inside, os.open(part, flags | os.O_DIRECTORY, dir_fd=inside)
+            os.close(outside)
+        descriptor = os.open(file, flags, dir_fd=inside)
+    finally:
+        os.close(inside)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{name} is not a regular file")
+    return descriptor
+
+
+def _read_s3(endpoint_url: str, region: str, bucket: str, name: str, version: str | None, max_bytes: int) -> bytes:
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+    request = {"Bucket": bucket, "Key": name} | ({} if version is None else {"VersionId": version})
+    try:
+        answer = _s3_client(endpoint_url, region).get_object(**request)
+        with closing(answer["Body"]) as body:
+            content: bytes = body.read(max_bytes + 1) if answer["ContentLength"] <= max_bytes else b""
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+            raise BucketNotFound(bucket=bucket) from error
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            raise ObjectStoreUnavailable(reason=str(error)) from error
+        raise ObjectNotFound(bucket=bucket, name=name) from error
+    except ParamValidationError as error:
+        raise ObjectNotFound(bucket=bucket, name=name) from error
+    except BotoCoreError as error:
+        raise ObjectStoreUnavailable(reason=str(error)) from error
+    if answer["ContentLength"] > max_bytes:
+        raise ObjectTooLarge(bucket=bucket, name=name, max_bytes=max_bytes)
+    return content
+
+
+@cache
+def _s3_client(endpoint_url: str, region: str) -> Any:
+    # Imported here because an installation with folder buckets only never needs it.
+    import boto3
+    from botocore.config import Config
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=region,
+        config=Config(
+            # Most stores other than AWS know no host name per bucket.
+            s3={"addressing_style": "path"},
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=_READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 3},
+        ),
+    )

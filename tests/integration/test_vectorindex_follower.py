@@ -1,0 +1,328 @@
+"""Indexes follow the database: two followers, driven with an oracle through writes, restarts, snapshots and trims."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from storage import changes, collections, faces
+from storage.collections import Collection
+from storage.database import Pool, open_pool
+from storage.errors import CollectionNotFound
+from storage.faces import Box4, NewFace
+from storage.tenant import Tenant
+from vectorindex import follower as follower_module
+from vectorindex import snapshots
+from vectorindex.follower import Follower, OutOfStep
+
+DIMENSION = 8
+TENANT = Tenant("123456789012", "eu-central-1")
+LIMIT = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks, and the reasons for a snapshot, of a size that a few faces reach."""
+    monkeypatch.setattr(follower_module, "_BLOCK_ROWS", 3)
+    monkeypatch.setattr(follower_module, "_SNAPSHOT_CHANGES", 5)
+
+
+def unit(seed: int, dimension: int = DIMENSION) -> Any:
+    vector = np.random.default_rng(seed).standard_normal(dimension, dtype=np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def store(pool: Pool, name: str, *vectors: Any) -> list[UUID]:
+    new = [NewFace(Box4(place * 0.1, 0.0, 0.1, 0.1), 99.0, vector) for place, vector in enumerate(vectors)]
+    with pool.connection() as connection:
+        return [face.face_id for face in faces.add(connection, TENANT, name, uuid4(), None, new, LIMIT)[1]]
+
+
+def delete(pool: Pool, name: str, *face_ids: UUID) -> None:
+    with pool.connection() as connection:
+        assert faces.delete(connection, TENANT, name, face_ids).deleted == list(face_ids)
+
+
+def version_of(pool: Pool, name: str) -> int:
+    with pool.connection() as connection:
+        return collections.get(connection, TENANT, name).version
+
+
+def held(follower: Follower, collection_id: int, version: int) -> dict[UUID, bytes]:
+    index, reached = follower.at_least(collection_id, version)
+    assert reached >= version
+    with index.contents() as (ids, vectors):
+        return {UUID(bytes=bytes(one)): bytes(vector) for one, vector in zip(ids, vectors, strict=True)}
+
+
+class Followers(RuleBasedStateMachine):
+    """Two followers with folders of their own, one collection, and what it holds."""
+
+    pool: Pool
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.followers = [self.start(side) for side in (0, 1)]
+        self.faces: dict[UUID, Any] = {}
+        self.name = str(uuid4())
+        with self.pool.connection() as connection:
+            self.collection = collections.create(connection, TENANT, self.name, "base-1")
+
+    def start(self, side: int) -> Follower:
+        return Follower(self.pool, Path(self.folder.name) / str(side))
+
+    def teardown(self) -> None:
+        with self.pool.connection() as connection:
+            collections.delete(connection, TENANT, self.name)
+        self.folder.cleanup()
+
+    @rule(seeds=st.lists(st.integers(0, 5), min_size=1, max_size=7))
+    def add(self, seeds: list[int]) -> None:
+        vectors = [unit(seed) for seed in seeds]
+        self.faces |= dict(zip(store(self.pool, self.name, *vectors), vectors, strict=True))
+
+    @precondition(lambda self: self.faces)
+    @rule(data=st.data())
+    def delete(self, data: Any) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(list(self.faces)), min_size=1, max_size=5, unique=True))
+        delete(self.pool, self.name, *chosen)
+        for face_id in chosen:
+            del self.faces[face_id]
+
+    @rule(side=st.sampled_from([0, 1]), seed=st.integers(0, 5), k=st.integers(1, 30), cut=st.floats(-1, 1))
+    def search(self, side: int, seed: int, k: int, cut: float) -> None:
+        index, _ = self.followers[side].at_least(self.collection.id, version_of(self.pool, self.name))
+        ids, scores = index.search(unit(seed), k, cut)
+        cosines = {face_id: float(np.float64(vector) @ unit(seed)) for face_id, vector in self.faces.items()}
+        found = {UUID(bytes=bytes(one)): score for one, score in zip(ids, scores.tolist(), strict=True)}
+        assert all(abs(cosines[face_id] - score) < 1e-6 for face_id, score in found.items())
+        worst = scores[-1] if len(found) == k else cut
+        assert all(cosines[face_id] < worst + 1e-6 for face_id in cosines.keys() - found.keys())
+
+    @rule(side=st.sampled_from([0, 1]))
+    def poll(self, side: int) -> None:
+        self.followers[side].poll()
+
+    @rule(side=st.sampled_from([0, 1]))
+    def restart(self, side: int) -> None:
+        self.followers[side] = self.start(side)
+
+    @rule(side=st.sampled_from([0, 1]))
+    def damage_the_snapshot(self, side: int) -> None:
+        for path in (Path(self.folder.name) / str(side)).glob("*.vectors"):
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    @rule(keep=st.integers(1, 4))
+    def trim(self, keep: int) -> None:
+        with self.pool.connection() as connection:
+            while changes.trim(connection, keep, 100):
+                pass
+
+    @invariant()
+    def one_of_them_is_checked_whole(self) -> None:
+        expected = {face_id: bytes(vector) for face_id, vector in self.faces.items()}
+        assert held(self.followers[0], self.collection.id, version_of(self.pool, self.name)) == expected
+
+
+def test_followers_agree_with_an_oracle(module_database_url: str) -> None:
+    with open_pool(module_database_url, 4) as pool:
+        machine = type("Machine", (Followers,), {"pool": pool})
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+            machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
+        )
+
+
+@pytest.fixture
+def collection(pool: Pool) -> Collection:
+    with pool.connection() as connection:
+        return collections.create(connection, TENANT, "c", "base-1")
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The collections that are read as a whole from the database."""
+    seen: list[int] = []
+    read_all = Follower._read_all
+
+    def record(self: Follower, collection_id: int) -> Any:
+        seen.append(collection_id)
+        return read_all(self, collection_id)
+
+    monkeypatch.setattr(Follower, "_read_all", record)
+    return seen
+
+
+def test_a_start_uses_the_snapshot_and_then_the_log(
+    pool: Pool, collection: Collection, tmp_path: Path, reads: list[int]
+) -> None:
+    stored = store(pool, "c", *map(unit, range(8)))
+    Follower(pool, tmp_path).poll()
+    assert reads == [collection.id]
+    assert snapshots.stored(tmp_path) == {collection.id}
+    delete(pool, "c", *stored[:2])
+    after = Follower(pool, tmp_path)
+    assert set(held(after, collection.id, 10)) == set(stored[2:])
+    assert reads == [collection.id], "no second full read"
+
+
+def test_a_trimmed_log_leads_to_a_full_read(
+    pool: Pool, collection: Collection, tmp_path: Path, reads: list[int]
+) -> None:
+    stored = store(pool, "c", *map(unit, range(8)))
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    stored += store(pool, "c", *map(unit, range(8)))
+    with pool.connection() as connection:
+        changes.trim(connection, 5, 1000)
+    for one in (follower, Follower(pool, tmp_path)):
+        assert set(held(one, collection.id, 16)) == set(stored)
+    assert len(reads) == 3
+
+
+@pytest.mark.parametrize("catches_up", [False, True], ids=["behind", "overtaking"])
+def test_a_database_restored_to_another_past_is_read_anew(
+    pool: Pool, collection: Collection, tmp_path: Path, catches_up: bool
+) -> None:
+    first = store(pool, "c", *map(unit, range(8)))
+    running = Follower(pool, tmp_path / "running")
+    running.poll()
+    Follower(pool, tmp_path / "stopped").poll()
+    with pool.connection() as connection:
+        connection.execute("DELETE FROM collection_changes WHERE version > 6")
+        connection.execute("DELETE FROM faces WHERE face_id = ANY(%s)", [first[6:]])
+        connection.execute("UPDATE collections SET version = 6, face_count = 6")
+    other = store(pool, "c", *map(unit, range(20, 24 if catches_up else 21)))
+    running.poll()
+    for follower in (running, Follower(pool, tmp_path / "stopped")):
+        assert set(held(follower, collection.id, version_of(pool, "c"))) == {*first[:6], *other}
+
+
+def test_a_version_that_was_never_reached_is_an_error(pool: Pool, collection: Collection, tmp_path: Path) -> None:
+    store(pool, "c", unit(1))
+    with pytest.raises(OutOfStep):
+        Follower(pool, tmp_path).at_least(collection.id, 2)
+
+
+def test_deleted_collections_are_let_go_with_their_snapshots(
+    pool: Pool, collection: Collection, tmp_path: Path
+) -> None:
+    store(pool, "c", *map(unit, range(8)))
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    assert snapshots.stored(tmp_path) == {collection.id}
+    with pool.connection() as connection:
+        collections.delete(connection, TENANT, "c")
+    stopped_meanwhile = Follower(pool, tmp_path / "other")
+    snapshots.prepare(tmp_path / "other", collection.id, snapshots.Snapshot(1, bytes(16), follower.at_least(1, 0)[0]))
+    snapshots.commit(tmp_path / "other", collection.id)
+    for one in (follower, stopped_meanwhile):
+        one.poll()
+        with pytest.raises(CollectionNotFound):
+            one.at_least(collection.id, 0)
+    assert snapshots.stored(tmp_path) == snapshots.stored(tmp_path / "other") == set()
+    assert not follower._followed
+
+
+def test_a_new_collection_of_a_deleted_name_starts_empty(pool: Pool, collection: Collection, tmp_path: Path) -> None:
+    follower = Follower(pool, tmp_path)
+    store(pool, "c", *map(unit, range(8)))
+    follower.poll()
+    with pool.connection() as connection:
+        collections.delete(connection, TENANT, "c")
+        new = collections.create(connection, TENANT, "c", "base-1")
+    assert held(follower, new.id, 0) == {}
+    stored = store(pool, "c", unit(1))
+    assert list(held(follower, new.id, 1)) == stored
+
+
+def test_an_empty_collection_stays_held(pool: Pool, collection: Collection, tmp_path: Path) -> None:
+    follower = Follower(pool, tmp_path)
+    assert held(follower, collection.id, 0) == {}
+    follower.poll()
+    assert set(follower._followed) == {collection.id}
+    (stored,) = store(pool, "c", unit(1))
+    delete(pool, "c", stored)
+    follower.poll()
+    assert held(follower, collection.id, 2) == {}
+
+
+def test_collections_of_different_dimension_live_side_by_side(pool: Pool, tmp_path: Path) -> None:
+    follower = Follower(pool, tmp_path)
+    for dimension in (128, 512):
+        with pool.connection() as connection:
+            made = collections.create(connection, TENANT, str(dimension), "base-1")
+        store(pool, made.name, *[unit(seed, dimension) for seed in range(6)])
+        assert {len(vector) for vector in held(follower, made.id, 6).values()} == {4 * dimension}
+    follower.poll()
+    assert len(snapshots.stored(tmp_path)) == 2
+
+
+def test_a_collection_that_cannot_be_followed_does_not_hold_up_others(
+    pool: Pool, collection: Collection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pool.connection() as connection:
+        good = collections.create(connection, TENANT, "good", "base-1")
+    stored = store(pool, "good", unit(1))
+    store(pool, "c", unit(1), unit(2))
+    with pool.connection() as connection:
+        connection.execute(
+            "UPDATE faces SET embedding = '{1, 0}' WHERE collection_id = %s AND seq ="
+            " (SELECT max(seq) FROM faces WHERE collection_id = %s)",
+            [collection.id, collection.id],
+        )
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    assert f"cannot follow collection {collection.id}" in caplog.text
+    assert follower._followed[good.id].state is not None
+    assert list(held(follower, good.id, 1)) == stored
+
+
+@pytest.fixture
+def two_followers(pool: Pool, tmp_path: Path) -> Iterator[list[Follower]]:
+    """Two followers that poll all the time."""
+    both = [Follower(pool, tmp_path / side) for side in ("a", "b")]
+    stop = threading.Event()
+
+    def poll(follower: Follower) -> None:
+        while not stop.wait(0.01):
+            follower.poll()
+
+    threads = [threading.Thread(target=poll, args=[follower]) for follower in both]
+    for thread in threads:
+        thread.start()
+    yield both
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+
+
+def test_no_search_misses_an_acknowledged_write(
+    pool: Pool, collection: Collection, two_followers: list[Follower], run_in_threads: Any
+) -> None:
+    """Writers search on both sides right after each write, while others write and both sides poll and snapshot."""
+
+    def write(seed: int) -> None:
+        mine = unit(seed, 64)
+
+        def sees(face_id: UUID, version: int) -> list[bool]:
+            searches = [
+                follower.at_least(collection.id, version)[0].search(mine, 50, 0.99) for follower in two_followers
+            ]
+            return [face_id.bytes in map(bytes, ids) for ids, _ in searches]
+
+        for _ in range(15):
+            (face_id,) = store(pool, "c", mine)
+            assert sees(face_id, version_of(pool, "c")) == [True, True]
+            delete(pool, "c", face_id)
+            assert sees(face_id, version_of(pool, "c")) == [False, False]
+
+    run_in_threads([lambda seed=seed: write(seed) for seed in range(4)])
