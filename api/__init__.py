@@ -1,0 +1,1 @@
+"""The AWS front end: knows AWS names, knows no model and no SQL."""

@@ -1,0 +1,57 @@
+"""What a handler is given beside the request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from storage.tenant import Tenant
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+    from api.pagination import TokenSealer
+    from inference.client import InferenceClient
+    from storage.objects import ObjectStore
+    from vectorindex.client import IndexClient
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """Settings of one API process.
+
+    `threads` requests are handled at a time and `in_progress_limit` held at all; one more gets a
+    ThrottlingException. With `check_answers` an answer that breaks the service model is an internal error.
+    New collections are made with `face_model_version`, which the model server must serve.
+    """
+
+    version: str
+    face_model_version: str
+    max_body_bytes: int = 32 * 1024 * 1024
+    threads: int = 16
+    in_progress_limit: int = 256
+    check_answers: bool = False
+    body_timeout_seconds: float = 60.0
+    readiness_timeout_seconds: float = 2.0
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that handlers use, one of each per process; all are safe to share between threads."""
+
+    pool: ConnectionPool
+    inference: InferenceClient
+    index: IndexClient
+    objects: ObjectStore
+    tokens: TokenSealer
+    settings: ApiSettings
+
+
+@dataclass(frozen=True)
+class Context:
+    """One request: its id, whose it is, and the services."""
+
+    request_id: str
+    tenant: Tenant
+    caller_arn: str
+    services: Services

@@ -1,0 +1,106 @@
+"""Faces of collections: index, list, delete."""
+
+from typing import Any
+from uuid import UUID
+
+from api.context import Context
+from api.errors import ResourceNotFoundException
+from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
+from api.operations.rendering import bounding_box, face_detail, rejection_reasons, stored_face
+from inference.types import Face
+from storage import collections, faces, users
+
+MOST_FACES_IN_A_COLLECTION = 20_000_000
+DEFAULT_PAGE = 1000
+
+DELETION_REASONS = {"not_found": "FACE_NOT_FOUND", "has_user": "ASSOCIATED_TO_AN_EXISTING_USER"}
+
+
+def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Finds, filters and embeds the faces of a picture and stores them; the same picture is stored once.
+
+    Networks: face_detector, face_embedder.
+    """
+    name = request["CollectionId"]
+    with ctx.services.pool.connection() as connection:
+        collection = collections.get(connection, ctx.tenant, name)
+    data = image_bytes(ctx, request["Image"])
+    result = ctx.services.inference.faces(
+        data,
+        embed="all",
+        quality=request.get("QualityFilter", "AUTO").lower(),
+        max_faces=request.get("MaxFaces"),
+        min_side=LEAST_SIDE_PIXELS,
+        face_model_version=collection.face_model_version,
+    )
+    indexed = [face for face in result.faces if face.embedding is not None]
+    with ctx.services.pool.connection() as connection:
+        _, stored = faces.add(
+            connection,
+            ctx.tenant,
+            name,
+            image_id(data),
+            request.get("ExternalImageId"),
+            [_new(face) for face in indexed],
+            MOST_FACES_IN_A_COLLECTION,
+        )
+    return {
+        "FaceRecords": [_record(face, entry) for face, entry in zip(indexed, stored, strict=True)],
+        "FaceModelVersion": collection.face_model_version,
+        "UnindexedFaces": [
+            {"Reasons": rejection_reasons(face), "FaceDetail": face_detail(face)}
+            for face in result.faces
+            if face.rejected
+        ],
+    }
+
+
+def list_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Lists stored faces in the order they came, in pages, also of one user or of given ids."""
+    tokens, size = ctx.services.tokens, request.get("MaxResults") or DEFAULT_PAGE
+    token, user_id = request.get("NextToken"), request.get("UserId")
+    after = int(tokens.open("ListFaces", ctx.tenant, request, token)) if token else 0
+    wanted = [UUID(face_id) for face_id in request["FaceIds"]] if "FaceIds" in request else None
+    with ctx.services.pool.connection() as connection:
+        collection = collections.get(connection, ctx.tenant, request["CollectionId"])
+        if user_id is not None and not users.exists(connection, collection.id, user_id):
+            raise ResourceNotFoundException(f"The user id: {user_id} does not exist")
+        found = faces.page(connection, collection.id, after, size + 1, wanted, user_id)
+    page = found[:size]
+    answer: dict[str, Any] = {
+        "Faces": [stored_face(face) for _, face in page],
+        "FaceModelVersion": collection.face_model_version,
+    }
+    if len(found) > size:
+        answer["NextToken"] = tokens.seal("ListFaces", ctx.tenant, request, str(page[-1][0]))
+    return answer
+
+
+def delete_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Deletes stored faces; no later search finds them."""
+    wanted = [UUID(face_id) for face_id in request["FaceIds"]]
+    with ctx.services.pool.connection() as connection:
+        outcome = faces.delete(connection, ctx.tenant, request["CollectionId"], wanted)
+    return {
+        "DeletedFaces": [str(face_id) for face_id in outcome.deleted],
+        "UnsuccessfulFaceDeletions": [
+            {
+                "FaceId": str(failure.face_id),
+                **({"UserId": failure.user_id} if failure.user_id is not None else {}),
+                "Reasons": [DELETION_REASONS[failure.reason]],
+            }
+            for failure in outcome.failed
+        ],
+    }
+
+
+def _new(face: Face) -> faces.NewFace:
+    assert face.embedding is not None
+    box = faces.Box4(face.box.left, face.box.top, face.box.width, face.box.height)
+    return faces.NewFace(box, face.confidence, face.embedding)
+
+
+def _record(face: Face, stored: faces.StoredFace) -> dict[str, Any]:
+    # Box and confidence are as measured here; listings and searches give the stored, rounded ones.
+    measured = {"BoundingBox": bounding_box(face.box), "Confidence": face.confidence}
+    return {"Face": stored_face(stored) | measured, "FaceDetail": face_detail(face)}

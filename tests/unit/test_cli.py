@@ -1,0 +1,61 @@
+import argparse
+from collections.abc import Iterator
+
+import pytest
+
+from openrek import cli
+from openrek.settings import markdown
+
+
+def _commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield (*words, name)
+                yield from _commands(child, (*words, name))
+
+
+COMMANDS = sorted(_commands(cli.parser()))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_shows_an_example_that_parses(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*words, "--help"])
+    assert stopped.value.code == 0
+    example = capsys.readouterr().out.rpartition("Example: openrek ")[2].split()
+    assert example[: len(words)] == list(words)
+    cli.parser().parse_args(example)
+
+
+def test_the_commands_are_these() -> None:
+    assert {words[0] for words in COMMANDS} == {
+        *("serve", "models", "keys", "buckets", "migrate", "prepare", "settings", "demo"),
+        *("api", "inference", "vectorindex", "worker"),
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["serve", "--port", "x"], ["buckets", "add"], ["models", "pull"]], ids=" ".join
+)
+def test_wrong_usage_is_explained(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: openrek" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_explained(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENREK_API_PROCESSES", "many")
+    assert cli.main(["settings"]) == 1
+    assert "OPENREK_API_PROCESSES must be a whole number" in capsys.readouterr().err
+
+
+def test_settings_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["settings"]) == 0
+    assert capsys.readouterr().out == markdown()
+
+
+def test_an_unknown_pack_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["models", "pull", "no-such-pack"]) == 1
+    assert "no-such-pack" in capsys.readouterr().err

@@ -1,0 +1,117 @@
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from inference.batcher import Batcher
+from inference.errors import Overloaded
+
+
+class GatedNetwork:
+    """A fake network that doubles numbers, notes its batches, and works only while its gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.batches: list[list[int]] = []
+
+    def predict(self, batch: list[int]) -> list[int]:
+        self.batches.append(batch)
+        assert self.gate.wait(5)
+        if any(number < 0 for number in batch):
+            raise ValueError("negative")
+        return [number * 2 for number in batch]
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def _submit(batcher: Batcher[int, int], numbers: list[int]) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.ensure_future(batcher.submit(number, key=number % 2)) for number in numbers]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def test_a_lone_item_starts_at_once_and_a_batch_forms_while_it_runs() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=3, queue_limit=10)
+        tasks = await _submit(batcher, [2])
+        await _until(lambda: network.batches == [[2]])
+        tasks += await _submit(batcher, [4, 6, 8, 10])
+        network.gate.set()
+        assert await asyncio.gather(*tasks) == [4, 8, 12, 16, 20]
+        assert network.batches == [[2], [4, 6, 8], [10]]
+
+    asyncio.run(scenario())
+
+
+def test_only_equal_keys_travel_together_and_nobody_is_overtaken_for_long() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=4, queue_limit=10)
+        tasks = await _submit(batcher, [0])
+        await _until(lambda: network.batches == [[0]])
+        tasks += await _submit(batcher, [1, 2, 3, 4, 5])
+        network.gate.set()
+        assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8, 10]
+        assert network.batches == [[0], [1, 3, 5], [2, 4]]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=2)
+        tasks = await _submit(batcher, [2, 4, 6])
+        with pytest.raises(Overloaded):
+            await batcher.submit(8)
+        network.gate.set()
+        assert await asyncio.gather(*tasks) == [4, 8, 12]
+
+    asyncio.run(scenario())
+
+
+def test_work_of_a_caller_that_left_is_never_run() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=10)
+        tasks = await _submit(batcher, [2, 4, 6])
+        await _until(lambda: network.batches == [[2]])
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 1
+        network.gate.set()
+        assert [await tasks[0], await tasks[2]] == [4, 12]
+        assert network.batches == [[2], [6]]
+
+    asyncio.run(scenario())
+
+
+def test_a_failing_batch_fails_its_callers_only() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        network.gate.set()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=10)
+        tasks = await _submit(batcher, [-2, 4])
+        with pytest.raises(ValueError, match="negative"):
+            await tasks[0]
+        assert await tasks[1] == 8
+
+    asyncio.run(scenario())
+
+
+def test_parallel_batches_run_side_by_side() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=10, parallel=2)
+        tasks = await _submit(batcher, [2, 4, 6])
+        await _until(lambda: len(network.batches) == 2)
+        network.gate.set()
+        assert await asyncio.gather(*tasks) == [4, 8, 12]
+
+    asyncio.run(scenario())
