@@ -1,0 +1,1 @@
+"""Authoring tools: make the reference values that the model packs' numeric checks compare with."""

@@ -1,0 +1,72 @@
+"""The model server's synchronous client, used by the API and the workers. Safe to share between threads."""
+
+from dataclasses import asdict
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import httpx
+
+from inference import errors, wire
+from inference.pipelines.request import FacesRequest
+from inference.types import FacesResult
+
+
+class InferenceClient:
+    def __init__(self, url: str, timeout_seconds: float = 60.0, max_connections: int = 64) -> None:
+        """`url`: unix:///path of a socket, or http://host:port."""
+        address = urlsplit(url)
+        over_socket = address.scheme == "unix"
+        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
+        self._http = httpx.Client(
+            base_url="http://inference" if over_socket else url,
+            transport=httpx.HTTPTransport(uds=address.path if over_socket else None, limits=limits, retries=1),
+            timeout=timeout_seconds,
+            trust_env=False,
+        )
+
+    def faces(
+        self,
+        image: bytes,
+        *,
+        embed: str = "none",
+        quality: str = "none",
+        max_faces: int | None = None,
+        min_side: int = 80,
+        face_model_version: str | None = None,
+    ) -> FacesResult:
+        """Finds the faces of a JPEG or PNG picture; the parameters are FacesRequest's.
+
+        Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded,
+        InferenceUnavailable.
+        """
+        request = FacesRequest(embed, quality, max_faces, min_side, face_model_version)
+        asked = {name: value for name, value in asdict(request).items() if value is not None}
+        return wire.decode_faces(self._send("POST", "/faces", params=asked, content=image).content)
+
+    def status(self) -> dict[str, Any]:
+        """What the server has loaded and how busy it is. Raises InferenceUnavailable."""
+        answer: dict[str, Any] = self._send("GET", "/status").json()
+        return answer
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **parts)
+        except httpx.TransportError as error:
+            raise errors.InferenceUnavailable(f"the model server does not answer: {error}") from error
+        if response.status_code != 200:
+            _raise(response)
+        return response
+
+
+def _raise(response: httpx.Response) -> NoReturn:
+    try:
+        refusal = response.json()
+        kind = getattr(errors, refusal["error"])
+    except (ValueError, LookupError, AttributeError) as error:
+        raise errors.InferenceUnavailable(f"the model server answered HTTP {response.status_code}") from error
+    if kind is errors.ImageDimensionsTooLarge:
+        raise kind(refusal["width"], refusal["height"], refusal["limit"])
+    raise kind(refusal["message"])

@@ -1,0 +1,104 @@
+"""Faces of one picture: detect, align, measure, select, embed."""
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inference import quality
+from inference.alignment import aligned_crop
+from inference.batcher import Batcher
+from inference.errors import UnknownFaceModel
+from inference.images import decode
+from inference.models.face_detector import Canvas, Detections, fit
+from inference.pipelines.request import FacesRequest
+from inference.pose import head_pose
+from inference.similarity import Calibration
+from inference.types import Box, Embedding, Face, FacesResult, Landmark, Pixels
+
+MAX_FACES = 100
+LANDMARKS = ("eye_left", "eye_right", "nose", "mouth_left", "mouth_right")
+"""The detector's points in its order; left is the picture's left."""
+ANSWER_ORDER = ("eye_left", "eye_right", "mouth_left", "mouth_right", "nose")
+
+LEAST_SIDE, MOST_SIDE, CLOSE_UP_SIDE = 640, 1280, 320
+"""Long sides, in pixels, at which the detector sees a picture: half the picture's own between the first two, so that a
+face of 40 pixels in 1920 is still 20; the last for faces too near to be seen whole at more."""
+
+
+@dataclass(frozen=True)
+class FaceNetworks:
+    """The queues of the face networks, and where the pixel work beside them runs.
+
+    `square` pads pictures to squares, so that a device that gains from batches can mix shapes.
+    """
+
+    detector: Batcher[Canvas, Detections]
+    embedder: Batcher[Pixels, Embedding]
+    calibration: Calibration
+    chores: Executor
+    square: bool = False
+
+
+async def find_faces(data: bytes, request: FacesRequest, networks: FaceNetworks) -> FacesResult:
+    """All faces of a picture, largest first. Raises the errors of images.decode, UnknownFaceModel, Overloaded."""
+    served = networks.calibration.face_model_version
+    if request.face_model_version not in (None, served):
+        raise UnknownFaceModel(f"face model {request.face_model_version} is not loaded; {served} is")
+    loop = asyncio.get_running_loop()
+    image, canvas = await loop.run_in_executor(networks.chores, decode_and_fit, data, request.min_side, networks.square)
+    detections = await _detect(canvas, networks)
+    if not len(detections.scores):
+        close_up = await loop.run_in_executor(networks.chores, fit, image, CLOSE_UP_SIDE, networks.square)
+        detections = await _detect(close_up, networks)
+    faces, crops = await loop.run_in_executor(networks.chores, describe, image, detections, networks.calibration)
+    height, width = image.shape[:2]
+    selected = quality.select(faces, width, height, request.quality, request.max_faces)
+    return FacesResult(width, height, await _embed(selected, crops, request.embed, networks))
+
+
+async def _detect(canvas: Canvas, networks: FaceNetworks) -> Detections:
+    return await networks.detector.submit(canvas, key=canvas.pixels.shape)
+
+
+async def _embed(faces: tuple[Face, ...], crops: list[Pixels], which: str, networks: FaceNetworks) -> tuple[Face, ...]:
+    wanted = [n for n, face in enumerate(faces) if not face.rejected]
+    wanted = {"none": [], "largest": wanted[:1], "all": wanted}[which]
+    async with asyncio.TaskGroup() as tasks:
+        waiting = {n: tasks.create_task(networks.embedder.submit(crops[n])) for n in wanted}
+    return tuple(replace(face, embedding=waiting[n].result()) if n in waiting else face for n, face in enumerate(faces))
+
+
+def decode_and_fit(data: bytes, min_side: int, square: bool) -> tuple[Pixels, Canvas]:
+    """The upright picture, and the canvas that the detector sees first. Raises the errors of images.decode."""
+    image = decode(data, min_side)
+    half = max(image.shape[:2]) / 2
+    side = min(max(round(half / 32) * 32, LEAST_SIDE), MOST_SIDE)
+    return image, fit(image, side, square)
+
+
+def describe(image: Pixels, detections: Detections, calibration: Calibration) -> tuple[list[Face], list[Pixels]]:
+    """The largest 100 detected faces, largest first, and the aligned crop of each."""
+    largest_first = np.argsort(-detections.boxes[:, 2] * detections.boxes[:, 3], kind="stable")[:MAX_FACES]
+    crops = [aligned_crop(image, detections.points[n]) for n in largest_first]
+    faces = [
+        _face(image, detections.boxes[n], detections.points[n], float(detections.scores[n]), crop, calibration)
+        for n, crop in zip(largest_first, crops, strict=True)
+    ]
+    return faces, crops
+
+
+def _face(
+    image: Pixels, box: np.ndarray, points: np.ndarray, score: float, crop: Pixels, calibration: Calibration
+) -> Face:
+    height, width = image.shape[:2]
+    ratios = dict(zip(LANDMARKS, (points / [width, height]).tolist(), strict=True))
+    left, top, box_width, box_height = (box / [width, height, width, height]).tolist()
+    return Face(
+        box=Box(left, top, box_width, box_height),
+        confidence=calibration.confidence(score),
+        landmarks=tuple(Landmark(kind, *ratios[kind]) for kind in ANSWER_ORDER),
+        pose=head_pose(points),
+        quality=quality.measure(crop),
+    )

@@ -1,0 +1,173 @@
+"""The model server: pixels in, dataclasses out, over HTTP on a Unix socket or a TCP port.
+
+One process and one event loop; networks run in threads behind one batch queue each. What it cannot take on is refused
+at once, and work whose caller has gone is dropped.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from inference import errors, similarity, wire
+from inference.batcher import Batcher
+from inference.engine import PARALLEL_BATCHES
+from inference.models import face_detector, face_embedder
+from inference.packs.store import network_path
+from inference.pipelines.faces import FaceNetworks, find_faces
+from inference.pipelines.request import FacesRequest
+
+log = logging.getLogger("inference")
+
+STATUS: dict[type[errors.InferenceError], int] = {
+    errors.InvalidImage: 422,
+    errors.ImageTooSmall: 422,
+    errors.ImageDimensionsTooLarge: 422,
+    errors.UnknownFaceModel: 409,
+    errors.Overloaded: 503,
+}
+CLIENT_CLOSED_REQUEST = 499
+CROPS_PER_PICTURE = 16
+"""Room in the embedding queue for each picture that may be in work."""
+
+
+@dataclass(frozen=True)
+class ModelServerSettings:
+    """`url`: unix:///path or http://host:port. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
+    network, and of the pixel work. `queue_limit`: pictures in work at once; more are refused."""
+
+    url: str
+    models_dir: Path
+    pack: str = similarity.DEFAULT_PACK
+    device: str = "cpu"
+    threads: int = 2
+    queue_limit: int = 64
+
+
+Answer = TypeVar("Answer")
+
+
+def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
+    """Loads the face networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
+    device, threads = settings.device, settings.threads
+    detector = face_detector.load(network_path(settings.models_dir, settings.pack, "face_detector"), device, threads)
+    embedder = face_embedder.load(network_path(settings.models_dir, settings.pack, "face_embedder"), device, threads)
+    lanes, crops = PARALLEL_BATCHES[device], settings.queue_limit * CROPS_PER_PICTURE
+    return FaceNetworks(
+        detector=Batcher(detector.predict, detector.max_batch, settings.queue_limit, lanes),
+        embedder=Batcher(embedder.predict, embedder.max_batch, crops, lanes),
+        calibration=similarity.of_pack(settings.pack),
+        chores=ThreadPoolExecutor(threads, thread_name_prefix="pixels"),
+        square=detector.max_batch > 1,
+    )
+
+
+def create_app(settings: ModelServerSettings) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.pictures_in_work = 0
+        app.state.networks = await asyncio.to_thread(load_face_networks, settings)
+        log.info("pack %s is loaded on %s", settings.pack, settings.device)
+        yield
+
+    async def faces(request: Request) -> Response:
+        try:
+            asked = msgspec.convert(dict(request.query_params), FacesRequest, strict=False)
+            data = await request.body()
+            networks = request.app.state.networks
+            with _place(request.app, settings.queue_limit):
+                result = await _unless_gone(request, lambda: find_faces(data, asked, networks))
+        except errors.InferenceError as error:
+            return _refusal(error)
+        except ClientDisconnect:
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        return Response(wire.encode(result), media_type="application/msgpack")
+
+    async def status(request: Request) -> Response:
+        networks: FaceNetworks = request.app.state.networks
+        return JSONResponse(
+            {
+                "pack": settings.pack,
+                "device": settings.device,
+                "face_model_version": networks.calibration.face_model_version,
+                "pictures_in_work": request.app.state.pictures_in_work,
+                "waiting": {"face_detector": networks.detector.waiting, "face_embedder": networks.embedder.waiting},
+            }
+        )
+
+    async def alive(_request: Request) -> Response:
+        return JSONResponse({"ready": True})
+
+    routes = [
+        Route("/faces", faces, methods=["POST"]),
+        Route("/status", status),
+        Route("/healthz", alive),
+        Route("/readyz", alive),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def run(settings: ModelServerSettings, log_level: str = "info") -> None:
+    """Serves until the process is told to stop. The socket opens once the networks are loaded."""
+    address = urlsplit(settings.url)
+    place = {"uds": address.path} if address.scheme == "unix" else {"host": address.hostname, "port": address.port}
+    if address.scheme == "unix" and os.path.exists(address.path):
+        os.unlink(address.path)
+    uvicorn.run(
+        create_app(settings),
+        log_level=log_level.lower(),
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        **place,
+    )
+
+
+@contextmanager
+def _place(app: Starlette, limit: int) -> Iterator[None]:
+    """Holds one of the server's places for a picture. Raises Overloaded when all are taken."""
+    if app.state.pictures_in_work >= limit:
+        raise errors.Overloaded(f"{limit} pictures are in work")
+    app.state.pictures_in_work += 1
+    try:
+        yield
+    finally:
+        app.state.pictures_in_work -= 1
+
+
+async def _unless_gone(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The result of `work`, which is cancelled when the caller hangs up. Raises ClientDisconnect then."""
+    task = asyncio.ensure_future(work())
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        gone.cancel()
+        task.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+
+
+def _refusal(error: errors.InferenceError) -> Response:
+    code = STATUS.get(type(error), 500)
+    return JSONResponse({"error": type(error).__name__, "message": str(error), **vars(error)}, status_code=code)

@@ -1,0 +1,76 @@
+"""What the model server answers with: plain data, free of AWS names.
+
+Boxes and points are ratios of the upright picture's width and height (origin top-left); they may leave 0..1 where a
+face is cut off by the frame. Confidences and qualities are 0..100, angles are degrees.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embedding = NDArray[np.float32]
+"""float32 [D], unit length."""
+
+Pixels = NDArray[np.uint8]
+"""uint8 [H, W, 3], RGB, upright."""
+
+
+@dataclass(frozen=True)
+class Box:
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def area(self) -> float:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class Landmark:
+    kind: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Roll is positive clockwise, yaw positive when the nose points to the picture's right, pitch positive upwards."""
+
+    roll: float
+    yaw: float
+    pitch: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    brightness: float
+    sharpness: float
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face.
+
+    `rejected` holds the reasons for which a quality filter or a face limit left it out (see `quality.REASONS`);
+    `embedding` is there only when it was asked for and the face was not rejected.
+    """
+
+    box: Box
+    confidence: float
+    landmarks: tuple[Landmark, ...]
+    pose: Pose
+    quality: Quality
+    rejected: tuple[str, ...] = ()
+    embedding: Embedding | None = None
+
+
+@dataclass(frozen=True)
+class FacesResult:
+    """Faces of one picture, largest box first, at most 100. `width` and `height` are of the upright picture, pixels."""
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
