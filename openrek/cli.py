@@ -1,0 +1,195 @@
+"""The `openrek` command."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias
+
+from inference.packs.errors import PackError
+from openrek.errors import OperatorError
+from openrek.settings import Settings, markdown
+from storage.errors import StorageError
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed (the reason is printed), 2 wrong usage."""
+    chosen = parser().parse_args(arguments)
+    overrides = {name: getattr(chosen, name, None) for name in ("home", "host", "port", "region", "account")}
+    try:
+        command: Command = chosen.command
+        return command(chosen, Settings.from_environment(overrides=overrides))
+    except (OperatorError, StorageError, PackError) as error:
+        print(f"openrek: {error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all sub-commands; each sets `command`."""
+    top = argparse.ArgumentParser(
+        prog="openrek",
+        description="A self-hosted endpoint that speaks the Amazon Rekognition API.",
+        epilog="Settings come from environment variables: see `openrek settings`.",
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _serve_parser(commands)
+    _models_parser(commands)
+    _keys_parser(commands)
+    _buckets_parser(commands)
+    _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
+    _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
+    _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
+    _add(commands, "operations", _operations, "print the table of all operations as Markdown", "openrek operations")
+    _demo_parser(commands)
+    _process_parsers(commands)
+    return top
+
+
+def _add(
+    commands: Commands,
+    name: str,
+    command: Command | None,
+    summary: str,
+    example: str | None = None,
+) -> argparse.ArgumentParser:
+    added = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"Example: {example or f'openrek {name}'}",
+    )
+    if command:
+        added.set_defaults(command=command)
+        added.add_argument("--home", type=Path, help="folder for everything OpenRek writes (default ~/.openrek)")
+    return added
+
+
+def _later(module: str, function: str) -> Command:
+    """A command of one of our modules, which is imported when it is called: most commands need few of them."""
+
+    def command(chosen: argparse.Namespace, settings: Settings) -> int:
+        called: Command = getattr(import_module(f"openrek.{module}"), function)
+        return called(chosen, settings)
+
+    return command
+
+
+def _serve_parser(commands: Commands) -> None:
+    serve = _add(commands, "serve", _serve, "start everything on this machine", "openrek serve --port 9555")
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default 9555)")
+    serve.add_argument("--demo", action="store_true", help="show what it does once it is ready, then go on serving")
+
+
+def _models_parser(commands: Commands) -> None:
+    nouns = _add(commands, "models", None, "fetch and check model packs", "openrek models pull base").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    pull = _add(nouns, "pull", _later("models", "pull"), "fetch, check and install a pack", "openrek models pull base")
+    pull.add_argument("pack", help="name of the pack, such as base")
+    pull.add_argument(
+        "--accept-licence", action="append", default=[], metavar="NAME", help="licence of the pack that you accept"
+    )
+    _add(nouns, "list", _later("models", "show"), "show the packs that are known and installed", "openrek models list")
+    verify = _add(
+        nouns, "verify", _later("models", "verify"), "hash the files of a pack again", "openrek models verify base"
+    )
+    verify.add_argument("pack", help="name of the pack")
+
+
+def _keys_parser(commands: Commands) -> None:
+    nouns = _add(commands, "keys", None, "manage access keys", "openrek keys create").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    create = _add(
+        nouns, "create", _later("keys", "create"), "make an access key", "openrek keys create --account 111122223333"
+    )
+    create.add_argument("--account", help="AWS account number that the key belongs to (12 digits)")
+    _add(nouns, "list", _later("keys", "show"), "list the access keys", "openrek keys list")
+    revoke = _add(
+        nouns, "revoke", _later("keys", "revoke"), "make a key invalid", "openrek keys revoke AKIA0123456789ABCDEF"
+    )
+    revoke.add_argument("access_key_id")
+
+
+def _buckets_parser(commands: Commands) -> None:
+    nouns = _add(
+        commands, "buckets", None, "name folders as S3 buckets", "openrek buckets add photos ~/Pictures"
+    ).add_subparsers(required=True, metavar="ACTION")
+    add = _add(
+        nouns, "add", _later("buckets", "add"), "name a folder as a bucket", "openrek buckets add photos ~/Pictures"
+    )
+    add.add_argument("name", help="name of the bucket")
+    add.add_argument("directory", type=Path, help="folder with the bucket's objects")
+    remove = _add(
+        nouns, "remove", _later("buckets", "remove"), "forget a bucket (not its files)", "openrek buckets remove photos"
+    )
+    remove.add_argument("name", help="name of the bucket")
+    for noun in (
+        add,
+        remove,
+        _add(nouns, "list", _later("buckets", "show"), "list the buckets", "openrek buckets list"),
+    ):
+        noun.add_argument("--account", help="AWS account number that sees the bucket")
+        noun.add_argument("--region", help="AWS region that the bucket is in")
+
+
+def _demo_parser(commands: Commands) -> None:
+    demo = _add(commands, "demo", _demo, "show what a running server does", "openrek demo --output demo")
+    demo.add_argument("--host", help="address of the server (default 127.0.0.1)")
+    demo.add_argument("--port", type=int, help="port of the server (default 9555)")
+    demo.add_argument("--output", type=Path, default=Path("demo"), help="folder for what it makes (default ./demo)")
+
+
+def _process_parsers(commands: Commands) -> None:
+    api = _add(commands, "api", _later("parts", "api"), "run one API process", "openrek api --host 0.0.0.0 --port 9555")
+    api.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    api.add_argument("--port", type=int, help="port to listen on (default 9555)")
+    api.add_argument("--socket", type=int, metavar="FD", help="listening socket to use, inherited from the parent")
+    _add(commands, "inference", _later("parts", "inference"), "run the model server")
+    _add(commands, "vectorindex", _later("parts", "vectorindex"), "run the vector index server")
+    _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
+
+
+def _serve(chosen: argparse.Namespace, settings: Settings) -> int:
+    from openrek import stack
+
+    return stack.run(settings, chosen.demo)
+
+
+def _migrate(_: argparse.Namespace, settings: Settings) -> int:
+    from storage import migrations
+
+    done = migrations.apply(settings.database_url, lambda step: print(f"applied {step.name}"))
+    print(f"the database is up to date ({len(done)} applied now)")
+    return 0
+
+
+def _prepare(chosen: argparse.Namespace, settings: Settings) -> int:
+    from openrek import keys
+
+    return _migrate(chosen, settings) or keys.make_first(chosen, settings)
+
+
+def _settings(_: argparse.Namespace, __: Settings) -> int:
+    print(markdown(), end="")
+    return 0
+
+
+def _operations(_: argparse.Namespace, __: Settings) -> int:
+    from openrek import operations
+
+    print(operations.markdown(), end="")
+    return 0
+
+
+def _demo(chosen: argparse.Namespace, settings: Settings) -> int:
+    from openrek import demo, home
+
+    return demo.run(settings.endpoint, settings.region, home.credentials(settings.home), chosen.output)

@@ -1,0 +1,36 @@
+"""Model packs: fetched and checked by the operator, never at run time."""
+
+import argparse
+
+from inference.packs import catalogue, store
+from openrek.settings import Settings
+
+
+def pull(chosen: argparse.Namespace, settings: Settings) -> int:
+    """Install what a pack lacks; quick when there is nothing to do."""
+    pack = catalogue.load(chosen.pack)
+    if not store.verify(settings.models_dir, pack):
+        return 0
+    from inference.packs.progress import terminal
+    from inference.packs.pull import pull as fetch_and_import
+
+    with terminal(f"model pack {pack.name}") as progress:
+        done = fetch_and_import(settings.models_dir, pack, accept_licences=chosen.accept_licence, progress=progress)
+    print(f"model pack {pack.name}: {len(done)} networks installed in {settings.models_dir}", flush=True)
+    return 0
+
+
+def show(_: argparse.Namespace, settings: Settings) -> int:
+    """Print one line for each known pack and each other one that is installed."""
+    there = {pack.pack: pack for pack in store.installed(settings.models_dir)}
+    for name in sorted({*catalogue.names(), *there}):
+        state = f"installed, {there[name].size_bytes / 1e6:.0f} MB" if name in there else "not installed"
+        print(f"{name}  {state}")
+    return 0
+
+
+def verify(chosen: argparse.Namespace, settings: Settings) -> int:
+    """Hash the files of a pack again; 1 when one is missing, damaged or outdated."""
+    problems = store.verify(settings.models_dir, catalogue.load(chosen.pack))
+    print("\n".join(problems) or f"model pack {chosen.pack}: every file is as it should be")
+    return 1 if problems else 0

@@ -1,0 +1,110 @@
+"""The entry of each process: its room's own entry, given the settings."""
+
+import argparse
+import socket
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from openrek import home, logs, secret_key
+from openrek.settings import Settings
+
+if TYPE_CHECKING:
+    from api.auth import Lookup
+    from storage.database import Pool
+
+READINESS_SECONDS = 2.0
+PART_READINESS_SECONDS = 1.5  # so that a part that is missing is named before the time is up
+
+
+def api(chosen: argparse.Namespace, settings: Settings) -> int:
+    """One API process, on the listening socket of its parent or one of its own."""
+    from api.app import create_app, serve
+    from api.auth import sigv4
+    from api.context import ApiSettings, Services
+    from api.pagination import TokenSealer
+    from inference.client import InferenceClient
+    from inference.packs import catalogue
+    from openrek.readiness import checks
+    from storage.database import open_pool
+    from storage.objects import ObjectStore
+    from vectorindex.client import IndexClient
+
+    logs.configure("api", settings.log_level)
+    key = secret_key.read(settings.secret_key_file)
+    with open_pool(settings.database_url, settings.database_connections) as pool:
+        services = Services(
+            pool=pool,
+            inference=InferenceClient(settings.inference_url),
+            index=IndexClient(settings.vectorindex_url),
+            objects=ObjectStore(pool, settings.s3_endpoint_url),
+            tokens=TokenSealer(key),
+            settings=ApiSettings(
+                version=version("openrek"),
+                face_model_version=catalogue.load(settings.model_pack).face_model_version,
+                max_body_bytes=settings.max_body_bytes,
+                threads=settings.api_threads,
+                in_progress_limit=settings.api_queue_limit,
+                readiness_timeout_seconds=READINESS_SECONDS,
+            ),
+        )
+        parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
+        app = create_app(services, sigv4(_lookup(pool, key)), parts=parts)
+        bound = socket.socket(fileno=chosen.socket) if chosen.socket is not None else None
+        serve(app, host=settings.host, port=settings.port, bound=bound, stop_seconds=int(settings.stop_seconds / 4))
+    return 0
+
+
+def _lookup(pool: "Pool", key: bytes) -> "Lookup":
+    """The look-up of access keys that signatures are checked with; a key stands for its account's root user."""
+    from api.auth import Credential
+    from storage import access_keys
+
+    def lookup(access_key_id: str) -> Credential | None:
+        with pool.connection() as connection:
+            found = access_keys.find(connection, access_key_id, key)
+        return Credential(found.secret, found.account, f"arn:aws:iam::{found.account}:root") if found else None
+
+    return lookup
+
+
+def inference(_: argparse.Namespace, settings: Settings) -> int:
+    """The model server."""
+    from inference.server import ModelServerSettings, run
+
+    logs.configure("inference", settings.log_level)
+    run(
+        ModelServerSettings(
+            url=settings.inference_url,
+            models_dir=settings.models_dir,
+            pack=settings.model_pack,
+            device=settings.inference_device,
+            threads=settings.inference_threads,
+            queue_limit=settings.inference_queue_limit,
+        ),
+        settings.log_level,
+    )
+    return 0
+
+
+def vectorindex(_: argparse.Namespace, settings: Settings) -> int:
+    """The vector index server."""
+    from vectorindex.server import run
+
+    logs.configure("vectorindex", settings.log_level)
+    run(
+        settings.vectorindex_url,
+        settings.database_url,
+        home.vector_snapshots(settings.home),
+        settings.vectorindex_poll_seconds,
+        settings.log_level,
+    )
+    return 0
+
+
+def worker(_: argparse.Namespace, settings: Settings) -> int:
+    """The worker for background jobs."""
+    from workers.app import run
+
+    logs.configure("worker", settings.log_level)
+    run(settings.redis_url, settings.database_url, settings.worker_processes, settings.log_level)
+    return 0

@@ -1,0 +1,208 @@
+"""Every setting of OpenRek, read once from the environment. No other module reads it."""
+
+import hashlib
+import os
+import tempfile
+import types
+import typing
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from openrek.errors import SettingError
+
+LONGEST_SOCKET_PATH_BYTES = 100  # the kernel takes 107 bytes (103 on macOS)
+LONGEST_SOCKET_NAME = "/run-postgres/.s.PGSQL.5432"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Each field's type carries its documentation, and how its default reads where that depends on the home folder."""
+
+    home: Annotated[Path, "Folder for everything OpenRek writes.", "`~/.openrek`"]
+    database_url: Annotated[
+        str,
+        "PostgreSQL to use. When given, `openrek serve` starts none.",
+        "the PostgreSQL in the home folder",
+    ]
+    redis_url: Annotated[
+        str,
+        "Redis or Valkey to use as the queue. When given, `openrek serve` starts none.",
+        "the Valkey in the home folder",
+    ]
+    inference_url: Annotated[
+        str,
+        "Model server, `http://host:port` or `unix:///path`. When given, `openrek serve` starts none.",
+        "a socket in the home folder",
+    ]
+    vectorindex_url: Annotated[
+        str,
+        "Vector index server, `http://host:port` or `unix:///path`. When given, `openrek serve` starts none.",
+        "a socket in the home folder",
+    ]
+    models_dir: Annotated[Path, "Folder of the model packs.", "`models` in the home folder"]
+    secret_key_file: Annotated[
+        Path,
+        "File with the 32-byte key that encrypts stored secrets and seals page tokens. Every API process of one "
+        "installation needs the same. Made at first start.",
+        "`secret.key` in the home folder",
+    ]
+    host: Annotated[str, "Address that the API listens on."] = "127.0.0.1"
+    port: Annotated[int, "Port that the API listens on."] = 9555
+    region: Annotated[
+        str, "AWS region shown at start and used by commands that name none. The endpoint answers for every region."
+    ] = "us-east-1"
+    account: Annotated[str, "AWS account number (12 digits) used by commands that name none."] = "000000000000"
+    s3_endpoint_url: Annotated[
+        str | None, "S3 endpoint to read objects from, for buckets that are not folders on this machine."
+    ] = None
+    max_body_bytes: Annotated[int, "Largest request body that is read."] = 32 * 1024 * 1024
+    api_processes: Annotated[int, "API processes that `openrek serve` starts."] = 1
+    api_threads: Annotated[int, "Requests that one API process handles at a time."] = 16
+    api_queue_limit: Annotated[
+        int, "Requests that one API process holds at all; one more is answered with a throttling error."
+    ] = 256
+    database_connections: Annotated[int, "Most database connections of one process."] = 8
+    model_pack: Annotated[str, "Model pack to load."] = "base"
+    inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
+    inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
+    inference_queue_limit: Annotated[
+        int, "Pictures that the model server has in work; one more is answered with a throttling error."
+    ] = 64
+    vectorindex_poll_seconds: Annotated[
+        float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
+    ] = 1.0
+    worker_processes: Annotated[int, "Background jobs that the worker runs at a time."] = 1
+    stop_seconds: Annotated[float, "Longest time that `openrek serve` gives its processes to stop."] = 15.0
+    log_level: Annotated[str, "Least severe messages that are logged: debug, info, warning or error."] = "info"
+
+    @classmethod
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, overrides: Mapping[str, Any] | None = None
+    ) -> Self:
+        """The settings of this process; a value in `overrides` that is not None goes before its variable.
+
+        Raises SettingError when a variable has a value that cannot be used.
+        """
+        given = {name: value for name, value in (overrides or {}).items() if value is not None}
+        home = given.get("home") or environment.get("OPENREK_HOME") or Path.home() / ".openrek"
+        values = _home_defaults(Path(home).expanduser().absolute())
+        for name, kind in typing.get_type_hints(cls).items():
+            text = environment.get(variable(name))
+            if name != "home" and text:
+                values[name] = _parse(name, kind, text)
+        settings = cls(**{**values, **given, "home": values["home"]})
+        _check(settings)
+        return settings
+
+    @property
+    def endpoint(self) -> str:
+        """The API's URL for a client on this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def is_own(self, name: str) -> bool:
+        """Whether the address `name` is the one inside the home folder, so that its server is ours to start."""
+        return bool(getattr(self, name) == _home_defaults(self.home)[name])
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting `name`."""
+    return {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}.get(name, f"OPENREK_{name.upper()}")
+
+
+def environment_of_children(settings: Settings) -> dict[str, str]:
+    """The environment in which a process started by us reads the same settings."""
+    given_on_the_command_line = {name: str(getattr(settings, name)) for name in ("home", "host", "port", "region")}
+    return {**os.environ, **{variable(name): value for name, value in given_on_the_command_line.items()}}
+
+
+def socket_base(home: Path) -> Path:
+    """The folder above the folders of Unix sockets of one home: the home itself, or a private one under the system's
+    temporary folder when the home's path is too long for a socket's address."""
+    if len(os.fsencode(f"{home}{LONGEST_SOCKET_NAME}")) <= LONGEST_SOCKET_PATH_BYTES:
+        return home
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"openrek-{digest}"
+
+
+def sockets(home: Path) -> Path:
+    """Folder of our own processes' sockets."""
+    return socket_base(home) / "run"
+
+
+def postgres_sockets(home: Path) -> Path:
+    """Folder of PostgreSQL's socket, apart from ours, since another user may have to run it."""
+    return socket_base(home) / "run-postgres"
+
+
+def markdown() -> str:
+    """The page docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting is an environment variable, read once at start. An empty one counts as not given.",
+        "This page is printed by `openrek settings`.",
+        "",
+        "| variable | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, kind in typing.get_type_hints(Settings, include_extras=True).items():
+        doc, *shown = kind.__metadata__
+        lines.append(f"| `{variable(name)}` | {shown[0] if shown else _shown(getattr(Settings, name))} | {doc} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(default: Any) -> str:
+    return "none" if default is None else f"`{default}`"
+
+
+def _home_defaults(home: Path) -> dict[str, Any]:
+    host = urllib.parse.quote(str(postgres_sockets(home)))
+    return {
+        "home": home,
+        "database_url": f"postgresql://openrek@/openrek?host={host}",
+        "redis_url": f"unix://{urllib.parse.quote(str(sockets(home)))}/valkey.sock",
+        "inference_url": f"unix://{sockets(home)}/inference.sock",
+        "vectorindex_url": f"unix://{sockets(home)}/vectorindex.sock",
+        "models_dir": home / "models",
+        "secret_key_file": home / "secret.key",
+    }
+
+
+def _parse(name: str, kind: Any, text: str) -> Any:
+    if isinstance(kind, types.UnionType):
+        kind = next(choice for choice in typing.get_args(kind) if choice is not types.NoneType)
+    if kind is Path:
+        return Path(text).expanduser().absolute()
+    try:
+        return kind(text)
+    except ValueError:
+        expected = "a whole number" if kind is int else "a number"
+        raise SettingError(f"{variable(name)} must be {expected}, not {text!r}") from None
+
+
+def _check(settings: Settings) -> None:
+    def require(name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise SettingError(f"{variable(name)} must be {expected}, not {getattr(settings, name)!r}")
+
+    require("port", 0 < settings.port < 65536, "between 1 and 65535")
+    require("account", len(settings.account) == 12 and settings.account.isdecimal(), "12 digits")
+    require("log_level", settings.log_level in ("debug", "info", "warning", "error"), "debug, info, warning or error")
+    require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
+    for name in (
+        "max_body_bytes",
+        "api_processes",
+        "api_threads",
+        "api_queue_limit",
+        "database_connections",
+        "inference_threads",
+        "inference_queue_limit",
+        "worker_processes",
+    ):
+        require(name, getattr(settings, name) >= 1, "1 or more")
+    for name in ("vectorindex_poll_seconds", "stop_seconds"):
+        require(name, getattr(settings, name) > 0, "more than 0")
