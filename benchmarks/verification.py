@@ -6,6 +6,7 @@ same-person pairs that are accepted (TAR) at thresholds where a given share of A
 """
 
 import argparse
+import io
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,14 @@ from uuid import uuid4
 
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import endpoint, record
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 THREADS = 4
+LEAST_SIDE_PIXELS = 80
 EXAMPLE = "Example: python -m benchmarks.verification ../shared/evaldata/face_verification_lfw"
 
 
@@ -112,14 +115,24 @@ def _index(client: Any, collection: str, folder: Path, items: list[dict[str, Any
     """The face id of each picture's person: the face nearest to the picture's middle."""
 
     def index(item: dict[str, Any]) -> tuple[str, str | None]:
-        image = {"Bytes": (folder / item["file"]).read_bytes()}
-        answer = client.index_faces(CollectionId=collection, Image=image, QualityFilter="NONE")
+        data = large_enough((folder / item["file"]).read_bytes())
+        answer = client.index_faces(CollectionId=collection, Image={"Bytes": data}, QualityFilter="NONE")
         faces = [record["Face"] for record in answer["FaceRecords"]]
         return item["file"], min(faces, key=_from_the_middle)["FaceId"] if faces else None
 
     with ThreadPoolExecutor(THREADS) as threads:
         found = tqdm(threads.map(index, items), total=len(items), desc="index", file=sys.stderr)
         return {file: face_id for file, face_id in found if face_id is not None}
+
+
+def large_enough(data: bytes) -> bytes:
+    """The picture, enlarged where it is smaller than the service takes."""
+    picture = Image.open(io.BytesIO(data))
+    if min(picture.size) >= LEAST_SIDE_PIXELS:
+        return data
+    enlarged, factor = io.BytesIO(), -(-LEAST_SIDE_PIXELS // min(picture.size))
+    picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC).save(enlarged, "PNG")
+    return enlarged.getvalue()
 
 
 def _similarities(client: Any, collection: str, face_ids: dict[str, str]) -> np.ndarray:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from openrek import processes
-from openrek.errors import ProgramMissing
+from openrek.errors import PartFailed, ProgramMissing
 
 NOBODY = 65534
 NAMESPACE = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--")
@@ -48,7 +48,7 @@ def choose(data: Path, sockets: Path) -> Postgres:
 def prepare(server: Postgres) -> list[str]:
     """Create the data folder when there is none, and free it of locks left by a server that is gone.
 
-    Returns notices for the operator. Raises subprocess.CalledProcessError when initdb fails.
+    Returns notices for the operator. Raises PartFailed when it cannot be created.
     """
     notices = _open_folders(server) if server.user is not None else []
     server.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,15 +109,16 @@ def _succeeds(arguments: list[str]) -> bool:
 
 
 def _run(server: Postgres, arguments: tuple[str, ...], stdin: bytes = b"") -> None:
-    subprocess.run(
+    done = subprocess.run(
         arguments,
         input=stdin,
-        check=True,
         capture_output=True,
         cwd=server.data.parent,
         start_new_session=True,
         **processes.identity(server.user),
     )
+    if done.returncode:
+        raise PartFailed(f"the database cannot be created: {done.stderr.decode(errors='replace').strip()}")
 
 
 def _own(folder: Path, user: int | None) -> None:

@@ -1,5 +1,6 @@
 """What can go wrong below the API, in words that know no AWS name. A class's docstring is its message."""
 
+from functools import partial
 from typing import ClassVar
 
 
@@ -14,6 +15,10 @@ class StorageError(Exception):
     def __init__(self, **values: object) -> None:
         super().__init__(self.message.format(**values))
         self.values = values
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors of tasks travel between processes.
+        return partial(type(self), **self.values), ()
 
 
 class DatabaseUnavailable(StorageError):

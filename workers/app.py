@@ -1,12 +1,13 @@
 """The Celery app, the worker process, and the question whether one is there."""
 
 import logging
+import warnings
 from collections.abc import Callable
 from functools import cache
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.exceptions import OperationalError
+from celery.exceptions import OperationalError, SecurityWarning
 from kombu.exceptions import OperationalError as BrokerError
 
 from storage.database import Pool, open_pool
@@ -66,7 +67,10 @@ def run(broker_url: str, database_url: str, concurrency: int, log_level: str, *,
             without_mingle=True,
             without_heartbeat=True,
             beat=False,
+            quiet=True,
         )
+        # It tells root of the dangers of pickled messages; ours are JSON.
+        warnings.simplefilter("ignore", SecurityWarning)
         beat.start()
         try:
             worker.start()

@@ -31,7 +31,7 @@ def terminal(title: str) -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield _print_lines
         return
-    with tqdm(desc=title, unit="step", bar_format="{desc}: {n_fmt}/{total_fmt} |{bar:20}| {elapsed} {postfix}") as bar:
+    with tqdm(desc=title, unit="step", bar_format="{desc}: {n_fmt}/{total_fmt} |{bar:20}| {elapsed}{postfix}") as bar:
 
         def show(event: Event) -> None:
             bar.total = event.total

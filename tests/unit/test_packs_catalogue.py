@@ -81,3 +81,9 @@ def test_calibration_tables_are_handed_on() -> None:
     text = (FOLDER / "base.toml").read_text(encoding="utf-8") + '\n[[calibration]]\nnetwork = "face_embedder"\n'
     assert {"network": "face_embedder"} in catalogue.parse(text, FOLDER).calibration
     assert tomllib.loads(text)["name"] == "base"
+
+
+def test_the_documentation_lists_every_network_and_importer() -> None:
+    text = (FOLDER.parent.parent / "docs" / "model-packs.md").read_text(encoding="utf-8")
+    for name in [*(network.name for network in catalogue.load("base").networks), *IMPORTERS]:
+        assert f"`{name}`" in text

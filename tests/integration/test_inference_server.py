@@ -1,0 +1,196 @@
+"""The model server with its real networks, over its socket."""
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from PIL import Image
+from starlette.applications import Starlette
+
+from inference import similarity
+from inference.client import InferenceClient
+from inference.engine import DEVICES, Session
+from inference.errors import (
+    EngineUnavailable,
+    ImageTooSmall,
+    InferenceUnavailable,
+    InvalidImage,
+    Overloaded,
+    UnknownFaceModel,
+)
+from inference.packs.errors import ModelMissing
+from inference.packs.store import network_path
+from inference.server import ModelServerSettings, create_app, load_face_networks
+from inference.types import Face
+
+WAIT_SECONDS = 20.0
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+class RunningServer:
+    """The server in a thread of this process, so that a test can look inside."""
+
+    def __init__(self, folder: Path, models_dir: Path, queue_limit: int = 64) -> None:
+        self.path = folder / "inference.sock"
+        self.settings = ModelServerSettings(url=f"unix://{self.path}", models_dir=models_dir, queue_limit=queue_limit)
+        self.app: Starlette = create_app(self.settings)
+        self._server = uvicorn.Server(uvicorn.Config(self.app, uds=str(self.path), log_config=None))
+        self._thread = threading.Thread(target=self._server.run)
+        self.client = InferenceClient(self.settings.url)
+
+    def __enter__(self) -> "RunningServer":
+        self._thread.start()
+        _wait_until(lambda: self._server.started)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self._server.should_exit = True
+        self._thread.join(WAIT_SECONDS)
+
+    def hold(self, network: str) -> tuple[threading.Event, list[int]]:
+        """Makes a network wait for the returned event before each batch, and note the sizes of its batches."""
+        batcher = getattr(self.app.state.networks, network)
+        gate, sizes, predict = threading.Event(), [], batcher._predict
+
+        def held(batch: list[object]) -> list[object]:
+            sizes.append(len(batch))
+            assert gate.wait(WAIT_SECONDS)
+            answers: list[object] = predict(batch)
+            return answers
+
+        batcher._predict = held
+        return gate, sizes
+
+    @property
+    def in_work(self) -> int:
+        return int(self.app.state.pictures_in_work)
+
+
+@pytest.fixture
+def server(service_folder: Path, models_dir: Path) -> Iterator[RunningServer]:
+    with RunningServer(service_folder, models_dir) as running:
+        yield running
+
+
+def _row_of(data: bytes, count: int) -> bytes:
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    row = Image.new("RGB", (picture.width * count, picture.height))
+    for n in range(count):
+        row.paste(picture, (picture.width * n, 0))
+    encoded = io.BytesIO()
+    row.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def _largest(faces: tuple[Face, ...]) -> Face:
+    assert [face.box.area for face in faces] == sorted((face.box.area for face in faces), reverse=True)
+    return faces[0]
+
+
+def test_the_same_person_is_near_and_another_far(server: RunningServer, collins: bytes, hopper: bytes) -> None:
+    mirrored = io.BytesIO()
+    Image.open(io.BytesIO(collins)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored, "PNG")
+    pictures = (collins, mirrored.getvalue(), hopper)
+    one, same, other = (_largest(server.client.faces(data, embed="largest").faces) for data in pictures)
+    assert one.embedding is not None and same.embedding is not None and other.embedding is not None
+    assert one.embedding.dtype == np.float32 and one.embedding.shape == (128,)
+    calibration = similarity.of_pack("base")
+    assert calibration.similarity(float(one.embedding @ same.embedding)) > 99
+    assert calibration.similarity(float(one.embedding @ other.embedding)) < 50
+
+
+def test_what_is_not_asked_for_is_not_computed(server: RunningServer, collins: bytes) -> None:
+    _, sizes = server.hold("embedder")
+    (face,) = server.client.faces(collins).faces
+    assert face.embedding is None and sizes == []
+
+
+def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServer, collins: bytes) -> None:
+    gate, sizes = server.hold("embedder")
+    batcher = server.app.state.networks.embedder
+    rows = _row_of(collins, 3)
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(server.client.faces, rows, embed="all") for _ in range(4)]
+        # two lanes took a face each when they came; the other ten wait
+        _wait_until(lambda: len(sizes) + batcher.waiting == 12)
+        gate.set()
+        embeddings = [face.embedding for answer in answers for face in answer.result(WAIT_SECONDS).faces]
+    assert sorted(sizes, reverse=True) == [8, 2, 1, 1]
+    assert all(vector is not None and float(vector @ embeddings[0]) > 0.98 for vector in embeddings)
+
+
+def test_beyond_its_places_the_server_refuses_at_once(service_folder: Path, models_dir: Path, collins: bytes) -> None:
+    with RunningServer(service_folder, models_dir, queue_limit=2) as server, ThreadPoolExecutor(2) as threads:
+        gate, _ = server.hold("detector")
+        taken = [threads.submit(server.client.faces, collins) for _ in range(2)]
+        _wait_until(lambda: server.in_work == 2)
+        with pytest.raises(Overloaded):
+            server.client.faces(collins)
+        gate.set()
+        assert all(len(answer.result(WAIT_SECONDS).faces) == 1 for answer in taken)
+        assert server.in_work == 0
+
+
+def test_the_work_of_a_caller_that_hung_up_is_dropped(server: RunningServer, collins: bytes) -> None:
+    gate, sizes = server.hold("embedder")
+    request = b"POST /faces?embed=all HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    rows = _row_of(collins, 9)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(server.path))
+        caller.sendall(request % len(rows) + rows)
+        batcher = server.app.state.networks.embedder
+        _wait_until(lambda: len(sizes) == 2 and batcher.waiting == 7)
+    _wait_until(lambda: server.in_work == 0)
+    assert batcher.waiting == 0
+    gate.set()
+    assert len(server.client.faces(collins, embed="all").faces) == 1
+    assert sum(sizes) == 3, "two faces had begun, seven were dropped, one came after"
+
+
+def test_bad_pictures_and_unknown_models_are_told_apart(server: RunningServer, collins: bytes) -> None:
+    with pytest.raises(InvalidImage):
+        server.client.faces(b"no picture")
+    with pytest.raises(InvalidImage):
+        server.client.faces(b"")
+    with pytest.raises(ImageTooSmall):
+        server.client.faces(collins, min_side=513)
+    with pytest.raises(UnknownFaceModel):
+        server.client.faces(collins, face_model_version="6.0")
+    assert server.client.status()["pictures_in_work"] == 0
+
+
+def test_a_server_that_is_gone_is_unavailable(service_folder: Path, models_dir: Path, collins: bytes) -> None:
+    with RunningServer(service_folder, models_dir) as server:
+        assert server.client.status()["face_model_version"] == "7.1"
+    with pytest.raises(InferenceUnavailable):
+        InferenceClient(server.settings.url).faces(collins)
+
+
+def test_a_device_that_is_not_there_is_refused_never_replaced(models_dir: Path) -> None:
+    """The same interface on every device; here only the CPU can run, so the others must say so."""
+    path = network_path(models_dir, "base", "face_detector")
+    for device in DEVICES:
+        if device == "cpu":
+            assert Session(path, device, 1).device == "cpu"
+        else:
+            with pytest.raises(EngineUnavailable, match=device):
+                Session(path, device, 1)
+
+
+def test_a_missing_network_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="openrek models pull base"):
+        load_face_networks(ModelServerSettings(url="unix:///nowhere", models_dir=tmp_path))
