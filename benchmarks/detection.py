@@ -79,12 +79,12 @@ def _is_found(face: dict[str, Any], box: Rectangle) -> bool:
     if face["box"] is not None:
         return _overlap(face["box"], box) >= LEAST_OVERLAP
     x, y = face["points"]["nose"]
-    return box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3]
+    return bool(box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3])
 
 
 def _is_small(face: dict[str, Any]) -> bool:
-    eyes = face.get("eye_distance")
-    return bool(face.get("small") or (eyes is not None and eyes < SMALL_EYE_DISTANCE_PIXELS))
+    eyes: float | None = face.get("eye_distance")
+    return bool(face.get("small")) or (eyes is not None and eyes < SMALL_EYE_DISTANCE_PIXELS)
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> float:
