@@ -232,7 +232,7 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
     inference.errors.InvalidImage: lambda error: InvalidImageFormatException(),
     inference.errors.ImageTooSmall: lambda error: InvalidParameterException(),
     inference.errors.ImageDimensionsTooLarge: lambda error: ImageTooLargeException(
-        f"Input image dimensions {error.width} x {error.height} exceed maximum dimension size of 10000 pixels"
+        f"Input image dimensions {error.width} x {error.height} exceed maximum dimension size of {error.limit} pixels"
     ),
     inference.errors.UnknownFaceModel: lambda error: InvalidParameterException(str(error)),
     inference.errors.Overloaded: lambda error: ThrottlingException(),

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from inference import errors, similarity, wire
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
+from inference.images import pixel_count
 from inference.models import face_detector, face_embedder
 from inference.packs.store import network_path
 from inference.pipelines.faces import FaceNetworks, find_faces
@@ -47,7 +48,8 @@ CROPS_PER_PICTURE = 16
 @dataclass(frozen=True)
 class ModelServerSettings:
     """`url`: unix:///path or http://host:port. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
-    network, and of the pixel work. `queue_limit`: pictures in work at once; more are refused."""
+    network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
+    are refused."""
 
     url: str
     models_dir: Path
@@ -55,6 +57,7 @@ class ModelServerSettings:
     device: str = "cpu"
     threads: int = 2
     queue_limit: int = 64
+    queue_pixels: int = 256_000_000
 
 
 Answer = TypeVar("Answer")
@@ -78,7 +81,7 @@ def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
 def create_app(settings: ModelServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.pictures_in_work = 0
+        app.state.pictures_in_work = app.state.pixels_in_work = 0
         app.state.networks = await asyncio.to_thread(load_face_networks, settings)
         log.info("pack %s is loaded on %s", settings.pack, settings.device)
         yield
@@ -88,7 +91,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
             asked = msgspec.convert(dict(request.query_params), FacesRequest, strict=False)
             data = await request.body()
             networks = request.app.state.networks
-            with _place(request.app, settings.queue_limit):
+            with _place(request.app, settings, pixel_count(data, asked.min_side)):
                 result = await _unless_gone(request, lambda: find_faces(data, asked, networks))
         except errors.InferenceError as error:
             return _refusal(error)
@@ -138,15 +141,23 @@ def run(settings: ModelServerSettings, log_level: str = "info") -> None:
 
 
 @contextmanager
-def _place(app: Starlette, limit: int) -> Iterator[None]:
-    """Holds one of the server's places for a picture. Raises Overloaded when all are taken."""
-    if app.state.pictures_in_work >= limit:
-        raise errors.Overloaded(f"{limit} pictures are in work")
-    app.state.pictures_in_work += 1
+def _place(app: Starlette, settings: ModelServerSettings, pixels: int) -> Iterator[None]:
+    """Holds room for a picture of so many pixels. Raises Overloaded when there is none.
+
+    A picture on its own always finds room.
+    """
+    state = app.state
+    if state.pictures_in_work >= settings.queue_limit:
+        raise errors.Overloaded(f"{state.pictures_in_work} pictures are in work")
+    if state.pictures_in_work and state.pixels_in_work + pixels > settings.queue_pixels:
+        raise errors.Overloaded(f"{state.pixels_in_work} pixels are in work")
+    state.pictures_in_work += 1
+    state.pixels_in_work += pixels
     try:
         yield
     finally:
-        app.state.pictures_in_work -= 1
+        state.pictures_in_work -= 1
+        state.pixels_in_work -= pixels
 
 
 async def _unless_gone(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -43,9 +43,9 @@ def _wait_until(condition: Callable[[], bool]) -> None:
 class RunningServer:
     """The server in a thread of this process, so that a test can look inside."""
 
-    def __init__(self, folder: Path, models_dir: Path, queue_limit: int = 64) -> None:
+    def __init__(self, folder: Path, models_dir: Path, **limits: int) -> None:
         self.path = folder / "inference.sock"
-        self.settings = ModelServerSettings(url=f"unix://{self.path}", models_dir=models_dir, queue_limit=queue_limit)
+        self.settings = ModelServerSettings(url=f"unix://{self.path}", models_dir=models_dir, **limits)
         self.app: Starlette = create_app(self.settings)
         self._server = uvicorn.Server(uvicorn.Config(self.app, uds=str(self.path), log_config=None))
         self._thread = threading.Thread(target=self._server.run)
@@ -143,6 +143,21 @@ def test_beyond_its_places_the_server_refuses_at_once(service_folder: Path, mode
         gate.set()
         assert all(len(answer.result(WAIT_SECONDS).faces) == 1 for answer in taken)
         assert server.in_work == 0
+
+
+def test_large_pictures_take_more_room(service_folder: Path, models_dir: Path, collins: bytes) -> None:
+    pixels = 512 * 512
+    with RunningServer(service_folder, models_dir, queue_pixels=2 * pixels) as server, ThreadPoolExecutor(2) as threads:
+        gate, _ = server.hold("detector")
+        taken = [threads.submit(server.client.faces, collins)]
+        _wait_until(lambda: server.in_work == 1)
+        with pytest.raises(Overloaded, match=str(pixels)):
+            server.client.faces(_row_of(collins, 2))
+        taken.append(threads.submit(server.client.faces, collins))
+        _wait_until(lambda: server.in_work == 2)
+        gate.set()
+        assert all(len(answer.result(WAIT_SECONDS).faces) == 1 for answer in taken)
+        assert len(server.client.faces(_row_of(collins, 4)).faces) == 4, "alone, any picture finds room"
 
 
 def test_the_work_of_a_caller_that_hung_up_is_dropped(server: RunningServer, collins: bytes) -> None:

@@ -102,9 +102,7 @@ def test_nobody_answers_without_a_broker(tmp_path: Any) -> None:
     assert time.monotonic() - start < 3
 
 
-def test_logs_are_trimmed_and_tokens_expire(
-    pool: Pool, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_logs_are_trimmed_and_tokens_expire(pool: Pool, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maintenance, "_BATCH_ROWS", 2)
     monkeypatch.setattr(maintenance, "_LOG_ENTRIES_KEPT", 3)
     vector = np.eye(1, 8, dtype=np.float32)[0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
-from inference.images import decode
+from inference.images import MAX_PIXELS, decode, pixel_count
 
 WIDTH, HEIGHT = 120, 80
 
@@ -120,3 +120,13 @@ def test_sizes_are_judged_before_any_pixel_is_decoded() -> None:
     with pytest.raises(ImageDimensionsTooLarge) as caught:
         decode(data[: data.index(b"IDAT") + 4])
     assert (caught.value.width, caught.value.height) == (10_001, 5)
+
+
+def test_a_huge_jpeg_is_decoded_smaller_and_a_huge_png_refused() -> None:
+    huge = Image.new("RGB", (9000, 6000), (200, 100, 50))
+    data = _encode(huge, "JPEG")
+    assert pixel_count(data) == 4500 * 3000 <= MAX_PIXELS
+    decoded = decode(data)
+    assert decoded.shape == (3000, 4500, 3) and _near(decoded, np.broadcast_to((200, 100, 50), decoded.shape))
+    with pytest.raises(ImageDimensionsTooLarge):
+        decode(_encode(huge.convert("1"), "PNG"))
