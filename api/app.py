@@ -36,6 +36,7 @@ from api.errors import (
 )
 from api.model import Operation, targeted
 from api.operations import HANDLERS, Handler
+from inference.client import InferenceClient
 from storage.tenant import Tenant
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,12 @@ def create_app(
                 body = await _read_body(http, settings.max_body_bytes)
             query = http.scope["query_string"].decode("latin-1")
             request = HttpRequest(query, _joined_headers(http), body)
-            return await anyio.to_thread.run_sync(respond, request, record, limiter=workers)
+            async with anyio.create_task_group() as group:
+                group.start_soon(_drop_when_gone, http, record.request_id, services.inference, group.cancel_scope)
+                answered = await anyio.to_thread.run_sync(respond, request, record, limiter=workers)
+                group.cancel_scope.cancel()
+                return answered
+            raise ClientDisconnect  # before its turn came
         except AwsError as error:
             return _failed(record, error)
         except TimeoutError:
@@ -189,6 +195,17 @@ def serve(
         timeout_graceful_shutdown=stop_seconds,
     )
     uvicorn.Server(config).run(sockets=[bound] if bound is not None else None)
+
+
+async def _drop_when_gone(
+    http: Request, request_id: str, inference: InferenceClient, waiting: anyio.CancelScope
+) -> None:
+    """Waits until the client hangs up; then its request does not begin any more, or its pictures are dropped."""
+    while (await http.receive())["type"] != "http.disconnect":
+        continue
+    waiting.cancel()
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(inference.take_back, request_id)
 
 
 async def _read_body(http: Request, limit: int) -> bytes:

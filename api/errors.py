@@ -235,6 +235,7 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
         f"Input image dimensions {error.width} x {error.height} exceed maximum dimension size of {error.limit} pixels"
     ),
     inference.errors.UnknownFaceModel: lambda error: InvalidParameterException(str(error)),
+    inference.errors.CallerGone: lambda error: InternalServerError("The client closed the connection."),
     inference.errors.Overloaded: lambda error: ThrottlingException(),
     # Deleted between the handler's look at it and the search.
     vectorindex.client.UnknownCollection: lambda error: ResourceNotFoundException("The collection does not exist"),

@@ -1,5 +1,6 @@
 """The model server's synchronous client, used by the API and the workers. Safe to share between threads."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -33,15 +34,22 @@ class InferenceClient:
         max_faces: int | None = None,
         min_side: int = 80,
         face_model_version: str | None = None,
+        request_id: str = "",
     ) -> FacesResult:
-        """Finds the faces of a JPEG or PNG picture; the parameters are FacesRequest's.
+        """Finds the faces of a JPEG or PNG picture; the parameters but `request_id` are FacesRequest's.
 
-        Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded,
-        InferenceUnavailable.
+        Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded, CallerGone
+        (after take_back of its `request_id`), InferenceUnavailable.
         """
         request = FacesRequest(embed, quality, max_faces, min_side, face_model_version)
         asked = {name: value for name, value in asdict(request).items() if value is not None}
-        return wire.decode_faces(self._send("POST", "/faces", params=asked, content=image).content)
+        headers = {"x-request-id": request_id}
+        return wire.decode_faces(self._send("POST", "/faces", params=asked, headers=headers, content=image).content)
+
+    def take_back(self, request_id: str) -> None:
+        """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""
+        with suppress(httpx.HTTPError):
+            self._http.delete(f"/work/{request_id}")
 
     def status(self) -> dict[str, Any]:
         """What the server has loaded and how busy it is. Raises InferenceUnavailable."""

@@ -29,6 +29,10 @@ class Overloaded(InferenceError):
     """The model server's queue is full; try again later."""
 
 
+class CallerGone(InferenceError):
+    """The caller hung up or took its request back before the answer was there."""
+
+
 class InferenceUnavailable(InferenceError):
     """The model server cannot be reached."""
 

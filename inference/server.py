@@ -7,7 +7,7 @@ at once, and work whose caller has gone is dropped.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -39,8 +39,9 @@ STATUS: dict[type[errors.InferenceError], int] = {
     errors.ImageDimensionsTooLarge: 422,
     errors.UnknownFaceModel: 409,
     errors.Overloaded: 503,
+    errors.CallerGone: 499,
 }
-CLIENT_CLOSED_REQUEST = 499
+REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_PICTURE = 16
 """Room in the embedding queue for each picture that may be in work."""
 
@@ -81,6 +82,7 @@ def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
 def create_app(settings: ModelServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        app.state.in_work = {}
         app.state.pictures_in_work = app.state.pixels_in_work = 0
         app.state.networks = await asyncio.to_thread(load_face_networks, settings)
         log.info("pack %s is loaded on %s", settings.pack, settings.device)
@@ -92,12 +94,18 @@ def create_app(settings: ModelServerSettings) -> Starlette:
             data = await request.body()
             networks = request.app.state.networks
             with _place(request.app, settings, pixel_count(data, asked.min_side)):
-                result = await _unless_gone(request, lambda: find_faces(data, asked, networks))
+                result = await _unless_gone(request, find_faces(data, asked, networks))
         except errors.InferenceError as error:
             return _refusal(error)
-        except ClientDisconnect:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        except (ClientDisconnect, asyncio.CancelledError):
+            return _refusal(errors.CallerGone("the caller has gone"))
         return Response(wire.encode(result), media_type="application/msgpack")
+
+    async def take_back(request: Request) -> Response:
+        task = request.app.state.in_work.get(request.path_params["request_id"])
+        if task is not None:
+            task.cancel()
+        return Response(status_code=204)
 
     async def status(request: Request) -> Response:
         networks: FaceNetworks = request.app.state.networks
@@ -116,6 +124,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         Route("/faces", faces, methods=["POST"]),
+        Route("/work/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),
         Route("/readyz", alive),
@@ -160,10 +169,15 @@ def _place(app: Starlette, settings: ModelServerSettings, pixels: int) -> Iterat
         state.pixels_in_work -= pixels
 
 
-async def _unless_gone(request: Request, work: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The result of `work`, which is cancelled when the caller hangs up. Raises ClientDisconnect then."""
-    task = asyncio.ensure_future(work())
-    gone = asyncio.ensure_future(_gone(request))
+async def _unless_gone(request: Request, work: Coroutine[None, None, Answer]) -> Answer:
+    """The result of `work`, which is cancelled when the caller hangs up or takes its request back.
+
+    Raises ClientDisconnect, CancelledError.
+    """
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(request))
+    in_work, request_id = request.app.state.in_work, request.headers.get(REQUEST_ID_HEADER, "")
+    in_work[request_id] = task
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -172,6 +186,7 @@ async def _unless_gone(request: Request, work: Callable[[], Awaitable[Answer]]) 
     finally:
         gone.cancel()
         task.cancel()
+        in_work.pop(request_id, None)
 
 
 async def _gone(request: Request) -> None:

@@ -19,7 +19,7 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed (the reason is printed), 2 wrong usage."""
     chosen = parser().parse_args(arguments)
-    overrides = {name: getattr(chosen, name, None) for name in ("home", "host", "port", "region", "account")}
+    overrides = {name: getattr(chosen, name, None) for name in ("home", "host", "port", "region", "account", "auth")}
     try:
         command: Command = chosen.command
         return command(chosen, Settings.from_environment(overrides=overrides))
@@ -84,7 +84,14 @@ def _serve_parser(commands: Commands) -> None:
     serve = _add(commands, "serve", _serve, "start everything on this machine", "openrek serve --port 9555")
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default 9555)")
+    _auth_option(serve)
     serve.add_argument("--demo", action="store_true", help="show what it does once it is ready, then go on serving")
+
+
+def _auth_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--auth", choices=("sigv4", "none"), help="none lets everybody in, on loopback only (default sigv4)"
+    )
 
 
 def _models_parser(commands: Commands) -> None:
@@ -151,6 +158,7 @@ def _process_parsers(commands: Commands) -> None:
     api = _add(commands, "api", _later("parts", "api"), "run one API process", "openrek api --host 0.0.0.0 --port 9555")
     api.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     api.add_argument("--port", type=int, help="port to listen on (default 9555)")
+    _auth_option(api)
     api.add_argument("--socket", type=int, metavar="FD", help="listening socket to use, inherited from the parent")
     _add(commands, "inference", _later("parts", "inference"), "run the model server")
     _add(commands, "vectorindex", _later("parts", "vectorindex"), "run the vector index server")

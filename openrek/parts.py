@@ -19,7 +19,7 @@ PART_READINESS_SECONDS = 1.5  # so that a part that is missing is named before t
 def api(chosen: argparse.Namespace, settings: Settings) -> int:
     """One API process, on the listening socket of its parent or one of its own."""
     from api.app import create_app, serve
-    from api.auth import sigv4
+    from api.auth import anyone, sigv4
     from api.context import ApiSettings, Services
     from api.pagination import TokenSealer
     from inference.client import InferenceClient
@@ -48,7 +48,10 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
-        app = create_app(services, sigv4(_lookup(pool, key)), parts=parts)
+        authenticate = sigv4(_lookup(pool, key))
+        if settings.auth == "none":
+            authenticate = anyone(settings.account, settings.region)
+        app = create_app(services, authenticate, parts=parts)
         bound = socket.socket(fileno=chosen.socket) if chosen.socket is not None else None
         serve(app, host=settings.host, port=settings.port, bound=bound, stop_seconds=int(settings.stop_seconds / 4))
     return 0
@@ -80,6 +83,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             device=settings.inference_device,
             threads=settings.inference_threads,
             queue_limit=settings.inference_queue_limit,
+            queue_pixels=settings.inference_queue_megapixels * 1_000_000,
         ),
         settings.log_level,
     )

@@ -1,6 +1,7 @@
 """Every setting of OpenRek, read once from the environment. No other module reads it."""
 
 import hashlib
+import ipaddress
 import os
 import tempfile
 import types
@@ -55,6 +56,10 @@ class Settings:
         str, "AWS region shown at start and used by commands that name none. The endpoint answers for every region."
     ] = "us-east-1"
     account: Annotated[str, "AWS account number (12 digits) used by commands that name none."] = "000000000000"
+    auth: Annotated[
+        str,
+        "How callers are known: `sigv4`, or `none` for tests, when everybody is let in and only loopback listened on.",
+    ] = "sigv4"
     s3_endpoint_url: Annotated[
         str | None, "S3 endpoint to read objects from, for buckets that are not folders on this machine."
     ] = None
@@ -71,6 +76,9 @@ class Settings:
     inference_queue_limit: Annotated[
         int, "Pictures that the model server has in work; one more is answered with a throttling error."
     ] = 64
+    inference_queue_megapixels: Annotated[
+        int, "Million pixels of all pictures that the model server has in work, beside the limit of their number."
+    ] = 256
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
@@ -115,7 +123,9 @@ def variable(name: str) -> str:
 
 def environment_of_children(settings: Settings) -> dict[str, str]:
     """The environment in which a process started by us reads the same settings."""
-    given_on_the_command_line = {name: str(getattr(settings, name)) for name in ("home", "host", "port", "region")}
+    given_on_the_command_line = {
+        name: str(getattr(settings, name)) for name in ("home", "host", "port", "region", "auth")
+    }
     return {**os.environ, **{variable(name): value for name, value in given_on_the_command_line.items()}}
 
 
@@ -192,6 +202,9 @@ def _check(settings: Settings) -> None:
     require("port", 0 < settings.port < 65536, "between 1 and 65535")
     require("account", len(settings.account) == 12 and settings.account.isdecimal(), "12 digits")
     require("log_level", settings.log_level in ("debug", "info", "warning", "error"), "debug, info, warning or error")
+    require("auth", settings.auth in ("sigv4", "none"), "sigv4 or none")
+    if settings.auth == "none":
+        require("host", _is_loopback(settings.host), "an address of this machine alone while OPENREK_AUTH is none")
     require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
     for name in (
         "max_body_bytes",
@@ -201,8 +214,16 @@ def _check(settings: Settings) -> None:
         "database_connections",
         "inference_threads",
         "inference_queue_limit",
+        "inference_queue_megapixels",
         "worker_processes",
     ):
         require(name, getattr(settings, name) >= 1, "1 or more")
     for name in ("vectorindex_poll_seconds", "stop_seconds"):
         require(name, getattr(settings, name) > 0, "more than 0")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -19,7 +19,6 @@ from openrek.errors import PartFailed
 
 FIRST_RESTART_SECONDS = 0.2
 LONGEST_RESTART_SECONDS = 10.0
-STEADY_SECONDS = 30.0  # a part that ran this long restarts at once
 ATTEMPTS_TO_START = 3
 PROBE_SECONDS = 0.2
 HOUSEKEEPING_SECONDS = 60.0
@@ -134,16 +133,15 @@ class Supervisor:
             try:
                 code = await process.wait()
             finally:
+                was_ready = announcing.done()
                 announcing.cancel()
             self._forget(part.name)
             await self._end_orphans()
             if not self._ready[part.name].is_set() and attempts == ATTEMPTS_TO_START:
                 raise self._failed(part.name, f"ended {attempts} times before it was ready ({_how(code)})")
-            if time.monotonic() - started > STEADY_SECONDS:
-                delay = FIRST_RESTART_SECONDS
             self._say(f"{part.name} ended ({_how(code)}), starting it again")
+            delay = FIRST_RESTART_SECONDS if was_ready else min(2 * delay, LONGEST_RESTART_SECONDS)
             await asyncio.sleep(delay)
-            delay = min(2 * delay, LONGEST_RESTART_SECONDS)
 
     async def _announce(self, part: Part, started: float) -> None:
         while not await _is_ready(part):

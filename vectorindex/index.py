@@ -15,6 +15,8 @@ Scores = npt.NDArray[np.float32]
 ID_BYTES = 16
 _GROWTH = 1.25
 _SMALLEST_CAPACITY = 16
+# Inner products of unit vectors in single precision, of lengths that storage tolerates, are this close to the cosine.
+_ROUNDING = 5e-3
 
 
 class DimensionMismatch(ValueError):
@@ -67,7 +69,7 @@ class VectorIndex:
                 return _as_bytes(self._ids[:0]), np.empty(0, np.float32)
             if query.shape != (self.dimension,):
                 raise DimensionMismatch(f"a query of shape {query.shape} in an index of {self.dimension} dimensions")
-            rows = _nearest(query, self._vectors[: self._count], wanted)
+            rows = _nearest(query, self._vectors[: self._count], wanted, min_score - _ROUNDING)
             ids, scores = self._ids[rows], _cosines(query, self._vectors[rows])
         chosen = scores >= min_score
         if exclude is not None:
@@ -157,10 +159,13 @@ class _SharedLock:
                 self._changed.notify_all()
 
 
-def _nearest(query: Vectors, vectors: Vectors, k: int) -> npt.NDArray[np.int64]:
-    """Rows of the k highest inner products, in any order."""
-    _, rows = faiss.knn(query[None], vectors, k, faiss.METRIC_INNER_PRODUCT)
-    nearest: npt.NDArray[np.int64] = rows[0]
+def _nearest(query: Vectors, vectors: Vectors, k: int, at_least: float) -> npt.NDArray[np.int64]:
+    """Rows of the k highest inner products, those of at least `at_least`, in any order."""
+    # One vector is compared with the others as fast as memory delivers them: more threads would only wait for each
+    # other. The setting is that of the calling thread.
+    faiss.omp_set_num_threads(1)
+    products, rows = faiss.knn(query[None], vectors, k, faiss.METRIC_INNER_PRODUCT)
+    nearest: npt.NDArray[np.int64] = rows[0][products[0] >= at_least]
     return nearest
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio.to_thread
-import faiss
 import msgspec
 import numpy as np
 import uvicorn
@@ -92,8 +91,6 @@ def run(
     `snapshot_dir` belongs to this server alone. `threads` searches run at a time, each on one core.
     `max_connections` bounds those to the database.
     """
-    # One vector is compared with the others as fast as memory delivers them: threads within a search only cost.
-    faiss.omp_set_num_threads(1)
     with open_pool(database_url, max_connections) as pool:
         app = create_app(pool, snapshot_dir, poll_seconds, threads)
         uvicorn.run(app, **_address(url), log_level=log_level.lower(), log_config=None, access_log=False, ws="none")

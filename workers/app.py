@@ -3,12 +3,12 @@
 import logging
 import warnings
 from collections.abc import Callable
-from functools import cache
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.exceptions import OperationalError, SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, OperationalError, SecurityWarning
 from kombu.exceptions import OperationalError as BrokerError
+from redis import RedisError
 
 from storage.database import Pool, open_pool
 from workers import maintenance
@@ -54,6 +54,9 @@ def add_tasks(app: Celery, pool: Pool) -> None:
 
 def run(broker_url: str, database_url: str, concurrency: int, log_level: str, *, max_connections: int = 4) -> None:
     """Work, on `concurrency` threads, until SIGTERM or SIGINT; tasks at work are finished before."""
+    # Advice for operators that is none here: messages are JSON, never pickled; tasks may safely run twice.
+    for advice in (SecurityWarning, CPendingDeprecationWarning):
+        warnings.simplefilter("ignore", advice)
     app = create_app(broker_url)
     with open_pool(database_url, max_connections) as pool:
         add_tasks(app, pool)
@@ -69,8 +72,6 @@ def run(broker_url: str, database_url: str, concurrency: int, log_level: str, *,
             beat=False,
             quiet=True,
         )
-        # It tells root of the dangers of pickled messages; ours are JSON.
-        warnings.simplefilter("ignore", SecurityWarning)
         beat.start()
         try:
             worker.start()
@@ -80,9 +81,17 @@ def run(broker_url: str, database_url: str, concurrency: int, log_level: str, *,
 
 def ping(broker_url: str, timeout: float) -> bool:
     """Whether a worker answers within `timeout` seconds."""
+    app = create_app(broker_url)
+    app.conf.broker_transport_options = {
+        "socket_connect_timeout": timeout,
+        "socket_timeout": timeout,
+        "max_retries": 0,
+    }
     try:
-        return bool(_asking_app(broker_url, timeout).control.ping(timeout=timeout, limit=1))
-    except (OSError, OperationalError, BrokerError):
+        # A connection of its own: one that was kept would try for ever to reach a broker that has gone.
+        with app.connection_for_write() as connection:
+            return bool(app.control.ping(timeout=timeout, limit=1, connection=connection))
+    except (OSError, OperationalError, BrokerError, RedisError):
         return False
 
 
@@ -91,14 +100,3 @@ def _task(tidy: maintenance.Tidy, pool: Pool) -> Callable[[], int]:
         return tidy(pool)
 
     return task
-
-
-@cache
-def _asking_app(broker_url: str, timeout: float) -> Celery:
-    app = create_app(broker_url)
-    app.conf.broker_transport_options = {
-        "socket_connect_timeout": timeout,
-        "socket_timeout": timeout,
-        "max_retries": 0,
-    }
-    return app

@@ -19,7 +19,8 @@ def detect_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
     Networks: face_detector.
     """
-    result = ctx.services.inference.faces(image_bytes(ctx, request["Image"]), min_side=LEAST_SIDE_PIXELS)
+    data = image_bytes(ctx, request["Image"])
+    result = ctx.services.inference.faces(data, min_side=LEAST_SIDE_PIXELS, request_id=ctx.request_id)
     return {"FaceDetails": [face_detail(face) for face in result.faces]}
 
 
@@ -49,7 +50,9 @@ def compare_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 def _embedded(ctx: Context, image: dict[str, Any], which: str, level: str) -> list[Face]:
     data = image_bytes(ctx, image)
-    result = ctx.services.inference.faces(data, embed=which, quality=level, min_side=LEAST_SIDE_PIXELS)
+    result = ctx.services.inference.faces(
+        data, embed=which, quality=level, min_side=LEAST_SIDE_PIXELS, request_id=ctx.request_id
+    )
     return [face for face in result.faces if face.embedding is not None]
 
 

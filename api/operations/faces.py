@@ -32,6 +32,7 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         max_faces=request.get("MaxFaces"),
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
+        request_id=ctx.request_id,
     )
     indexed = [face for face in result.faces if face.embedding is not None]
     with ctx.services.pool.connection() as connection:

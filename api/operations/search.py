@@ -43,6 +43,7 @@ def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
         quality=request.get("QualityFilter", "NONE").lower(),
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
+        request_id=ctx.request_id,
     )
     probe = next((face for face in result.faces if face.embedding is not None), None)
     if probe is None or probe.embedding is None:

@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,13 @@ from botocore.config import Config
 from PIL import Image, ImageOps
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
+THROTTLE_SECONDS = 30.0
+
+# A request whose body never comes. The server says that it may come once it has a place for the request.
+ENDLESS_REQUEST = (
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.1\r\n"
+    b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,63 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def environment_of_clients(self) -> dict[str, str]:
+        """The environment of a program that was told the endpoint, the region and the credentials, and nothing else."""
+        return {
+            **{name: value for name, value in self.environment.items() if not name.startswith("OPENREK_")},
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.home / "credentials"),
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # without it the JavaScript SDK v2 reads no credentials file but the one in the home directory
+            "AWS_SDK_LOAD_CONFIG": "1",
+            # read by different SDKs
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ENDPOINT_URL_REKOGNITION": self.endpoint,
+        }
+
+
+@dataclass(frozen=True)
+class SmallServer:
+    """One more API process of a stack, which takes one request at a time and throttles the others."""
+
+    endpoint: str
+    throttled: threading.Event
+
+    @contextmanager
+    def full(self) -> Iterator[socket.socket]:
+        """Holds the one place for as long as the socket is open."""
+        self.throttled.clear()
+        with self._taken_place() as held:
+            yield held
+
+    @contextmanager
+    def full_until_it_throttles(self) -> Iterator[None]:
+        """Holds the one place until another request has been throttled; fails when none was."""
+        with self.full() as held:
+            giving_way = threading.Thread(target=lambda: self.throttled.wait(THROTTLE_SECONDS) and held.close())
+            giving_way.start()
+            yield
+            assert self.throttled.is_set(), "nothing was throttled"
+            giving_way.join()
+
+    def _taken_place(self) -> socket.socket:
+        host, port = self.endpoint.removeprefix("http://").split(":")
+        # the place may still be held by the test before
+        for _ in range(100):
+            held = socket.create_connection((host, int(port)), timeout=THROTTLE_SECONDS)
+            held.sendall(ENDLESS_REQUEST)
+            if held.recv(4096).startswith(b"HTTP/1.1 100 "):
+                return held
+            held.close()
+            time.sleep(0.02)
+        pytest.fail("the one place is never free")
+
 
 @pytest.fixture(scope="session")
 def stack(models_dir: Path) -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="rek") as folder, socket.create_server(("127.0.0.1", 0)) as free:
-        home, port = Path(folder) / "home", free.getsockname()[1]
-        free.close()
+    with tempfile.TemporaryDirectory(prefix="rek") as folder:
+        home, port = Path(folder) / "home", _free_port()
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "OPENREK_"))},
             "OPENREK_MODELS_DIR": str(models_dir),
@@ -53,23 +113,56 @@ def stack(models_dir: Path) -> Iterator[Stack]:
         with log.open("wb") as out:
             process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, log)
+            _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, log.read_text)
             yield Stack(f"http://127.0.0.1:{port}", "eu-central-1", home, environment)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_SECONDS)
 
 
-def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+@pytest.fixture(scope="session")
+def small_server(stack: Stack) -> Iterator[SmallServer]:
+    port = _free_port()
+    environment = {**stack.environment, "OPENREK_API_QUEUE_LIMIT": "1"}
+    command = [sys.executable, "-m", "openrek", "api", "--home", str(stack.home), "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    server, lines = SmallServer(f"http://127.0.0.1:{port}", threading.Event()), list[str]()
+    reader = threading.Thread(target=_follow, args=(process, lines, server.throttled))
+    reader.start()
+    try:
+        _wait_until_ready(f"{server.endpoint}/readyz", process, lambda: "".join(lines))
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_SECONDS)
+        reader.join()
+
+
+def _follow(process: "subprocess.Popen[bytes]", lines: list[str], throttled: threading.Event) -> None:
+    """Collects what a process logs, and notes when it throttles a request."""
+    assert process.stderr
+    for line in process.stderr:
+        lines.append(line.decode())
+        if b"error=ThrottlingException" in line:
+            throttled.set()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, log()
         try:
             with urllib.request.urlopen(url, timeout=2):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    pytest.fail(log.read_text())
+    pytest.fail(log())
 
 
 @pytest.fixture(scope="session")

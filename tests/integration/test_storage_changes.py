@@ -1,3 +1,4 @@
+import threading
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -65,6 +66,32 @@ def test_gallery_is_one_version_while_others_write(pool: Pool, tenant: Tenant) -
     assert {UUID(bytes=row.tobytes()) for block in blocks for row in block.face_ids} == expected
     assert all(block.embeddings.shape == (len(block.face_ids), 16) for block in blocks)
     assert (gallery.version, gallery.last_face_id, gallery.face_count, gallery.dimension) == (7, last.face_id, 7, 16)
+
+
+def test_gallery_is_of_the_version_it_tells(
+    pool: Pool, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, run_in_threads: Any
+) -> None:
+    """A write that commits between reading the version and reading the faces must not be seen."""
+    with pool.connection() as connection:
+        collection = collections.create(connection, tenant, "c", "base-1")
+        store(connection, tenant, 1)
+    reading = threading.Event()
+    paused = f"SELECT state.* FROM ({changes._SQL['state'].rstrip(';')}) AS state, pg_sleep(0.5)"
+    monkeypatch.setattr(changes, "_SQL", changes._SQL | {"state": paused})
+
+    def read() -> None:
+        with pool.connection() as connection:
+            reading.set()
+            with changes.gallery(connection, collection.id, 10) as gallery:
+                assert sum(len(block.face_ids) for block in gallery.blocks) == gallery.face_count == gallery.version
+
+    def write() -> None:
+        reading.wait(10)
+        for seed in range(2, 30):
+            with pool.connection() as connection:
+                store(connection, tenant, seed)
+
+    run_in_threads([read, write])
 
 
 def test_gallery_of_an_empty_and_of_a_deleted_collection(pool: Pool, tenant: Tenant) -> None:

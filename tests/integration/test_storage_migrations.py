@@ -1,5 +1,5 @@
-import threading
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -65,16 +65,9 @@ def test_files_out_of_number_are_refused(two_steps: Path, name: str) -> None:
         migrations.available(two_steps)
 
 
-def test_many_processes_may_migrate_at_once(empty_database_url: str) -> None:
+def test_many_processes_may_migrate_at_once(empty_database_url: str, run_in_threads: Any) -> None:
     done: list[migrations.Migration] = []
-    threads = [
-        threading.Thread(target=lambda: done.extend(migrations.apply(empty_database_url)), daemon=True)
-        for _ in range(6)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    run_in_threads([lambda: done.extend(migrations.apply(empty_database_url))] * 6)
     assert sorted(names(done)) == names(migrations.available())
 
 

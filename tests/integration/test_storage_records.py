@@ -1,6 +1,8 @@
 """Tags, access keys, buckets and idempotency tokens."""
 
 import re
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +47,22 @@ class TestTags:
         assert tags.all_of(connection, tenant, "r")["0"] == ""
 
     def test_limit_holds_for_taggers_at_the_same_time(self, pool: Pool, tenant: Tenant, run_in_threads: Any) -> None:
-        def tag(first: int) -> None:
-            with pool.connection() as connection:
-                tags.put(connection, tenant, "r", {str(first + number): "" for number in range(50)})
+        with pool.connection() as connection:
+            tags.put(connection, tenant, "r", {str(number): "" for number in range(195)})
+        together = threading.Barrier(8)
+        outcomes: list[str] = []
 
-        with pytest.raises(TooManyTags):
-            run_in_threads([lambda first=first: tag(first) for first in range(0, 300, 50)])
+        def tag(number: int) -> None:
+            with pool.connection() as connection:
+                together.wait(10)
+                try:
+                    tags.put(connection, tenant, "r", {f"new{number}": ""})
+                    outcomes.append("put")
+                except TooManyTags:
+                    outcomes.append("too many")
+
+        run_in_threads([partial(tag, number) for number in range(8)])
+        assert sorted(outcomes) == ["put"] * 5 + ["too many"] * 3
         with pool.connection() as connection:
             assert len(tags.all_of(connection, tenant, "r")) == 200
 
@@ -151,6 +163,7 @@ class TestIdempotency:
     def test_callers_at_the_same_time_share_one_answer(self, pool: Pool, tenant: Tenant, run_in_threads: Any) -> None:
         done: list[int] = []
         answers: list[Any] = []
+        together = threading.Barrier(8)
 
         def start() -> None:
             def work() -> dict[str, Any]:
@@ -158,6 +171,7 @@ class TestIdempotency:
                 return {"JobId": str(id(connection))}
 
             with pool.connection() as connection:
+                together.wait(10)
                 answers.append(idempotency.once(connection, tenant, "Start", "a", b"1", work))
 
         run_in_threads([start] * 8)

@@ -136,9 +136,7 @@ class Followers(RuleBasedStateMachine):
 def test_followers_agree_with_an_oracle(module_database_url: str) -> None:
     with open_pool(module_database_url, 4) as pool:
         machine = type("Machine", (Followers,), {"pool": pool})
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
-            machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
-        )
+        run_state_machine_as_test(machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The index server as a process, asked through its client."""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ from storage.database import Pool
 from storage.faces import Box4, NewFace
 from storage.tenant import Tenant
 from vectorindex.client import IndexClient, IndexUnavailable, UnknownCollection
+from vectorindex.messages import Matches
 
 TENANT = Tenant("123456789012", "eu-central-1")
 START_TIMEOUT_SECONDS = 20.0
@@ -194,6 +197,26 @@ def test_the_server_loads_no_model_runtime() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_a_connection_that_ends_under_a_request_is_tried_again(tmp_path: Path, run_in_threads: Any) -> None:
+    """As when a server closes an idle connection at the moment that it is used."""
+    body = msgspec.msgpack.encode(Matches(1, b"", b""))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    path = str(tmp_path / "index.sock")
+    with socket.create_server(path, family=socket.AF_UNIX) as listener:
+
+        def serve() -> None:
+            for reply in (b"", answer):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(reply)
+
+        def search() -> None:
+            assert IndexClient(f"unix://{path}").search(1, 0, unit(1), 1, 0.0) == []
+
+        run_in_threads([serve, search])
 
 
 def test_nobody_there_is_told_at_once(tmp_path: Path) -> None:

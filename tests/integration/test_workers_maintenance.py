@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from openrek import valkey
 from storage import changes, collections, faces, idempotency
 from storage.database import Pool
 from storage.faces import Box4, NewFace
@@ -96,10 +98,20 @@ def test_the_worker_stops_when_asked(broker_url: str, start_worker: Any, number:
     assert not app.ping(broker_url, 0.5)
 
 
-def test_nobody_answers_without_a_broker(tmp_path: Any) -> None:
-    start = time.monotonic()
-    assert not app.ping(f"unix://{tmp_path}/none.sock", 0.5)
-    assert time.monotonic() - start < 3
+def test_nobody_answers_without_a_worker_or_a_broker(tmp_path: Path) -> None:
+    socket = tmp_path / "valkey.sock"
+    valkey_process = subprocess.Popen(valkey.command(socket), stdout=subprocess.DEVNULL)
+    wait_until(socket.exists)
+
+    def nobody_answers() -> bool:
+        start = time.monotonic()
+        return not app.ping(f"unix://{socket}", 0.3) and time.monotonic() - start < 2
+
+    assert nobody_answers()
+    valkey_process.terminate()
+    assert nobody_answers()
+    valkey_process.wait(TIMEOUT_SECONDS)
+    assert nobody_answers()
 
 
 def test_logs_are_trimmed_and_tokens_expire(pool: Pool, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

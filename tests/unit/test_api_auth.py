@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import errors
-from api.auth import Caller, Credential, HttpRequest, canonical_request, signature, sigv4
+from api.auth import Caller, Credential, HttpRequest, anyone, canonical_request, signature, sigv4
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 ARN = "arn:aws:iam::111122223333:user/someone"
@@ -350,3 +350,16 @@ def test_an_expired_token() -> None:
 def test_secrets_are_not_printed() -> None:
     shown = repr(KEYS["ASIATEMPORARY"]) + repr(HttpRequest("", {}, b"picture"))
     assert "token/+=" not in shown and "temporary" not in shown and "picture" not in shown
+
+
+def test_with_authentication_off_everybody_is_let_in_to_the_region_they_name() -> None:
+    authenticate = anyone("000000000000", "us-east-1")
+    unsigned = HttpRequest("", {}, b"{}")
+    header = (
+        "AWS4-HMAC-SHA256 Credential=any/20261122/eu-west-1/rekognition/aws4_request, SignedHeaders=host, Signature=0"
+    )
+    signed = HttpRequest("", {"authorization": header}, b"{}")
+    presigned = HttpRequest("X-Amz-Credential=any%2F20261122%2Feu-west-1%2Frekognition%2Faws4_request", {}, b"{}")
+    assert authenticate(unsigned).region == "us-east-1"
+    assert {authenticate(request).region for request in (signed, presigned)} == {"eu-west-1"}
+    assert authenticate(signed).account == "000000000000"

@@ -104,3 +104,12 @@ def test_no_other_module_reads_the_environment() -> None:
         if re.search(r"\b(environ|getenv)\b", path.read_text())
     }
     assert readers == {"openrek/settings.py"}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
+def test_without_authentication_only_loopback_is_listened_on(host: str) -> None:
+    environment = {"OPENREK_AUTH": "none"}
+    for loopback in ("127.0.0.1", "::1", "localhost"):
+        assert Settings.from_environment(environment, {"host": loopback}).auth == "none"
+    with pytest.raises(SettingError, match="OPENREK_HOST"):
+        Settings.from_environment(environment, {"host": host})

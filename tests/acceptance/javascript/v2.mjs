@@ -1,0 +1,125 @@
+// Programs for the AWS SDK for JavaScript v2, written as for AWS: `node v2.mjs CASE` fails when an assertion does.
+// Region and credentials come from the environment; this SDK reads no endpoint there.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+import AWS from "aws-sdk";
+
+const endpoint = process.env.AWS_ENDPOINT_URL_REKOGNITION;
+const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
+
+// All pages of a request, with the SDK's own pagination, which is by callback.
+const pagesOf = (request) =>
+  new Promise((resolve, reject) => {
+    const pages = [];
+    request.eachPage((error, page) => {
+      if (error) reject(error);
+      else if (page) pages.push(page);
+      else resolve(pages);
+      return true;
+    });
+  });
+
+const cases = {
+  async life() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const collection = { CollectionId: `v2-${randomUUID()}` };
+    const collins = { Bytes: await picture("eileen_collins") };
+    const hopper = { Bytes: await picture("grace_hopper") };
+
+    const created = await rekognition.createCollection({ ...collection, Tags: { team: "door" } }).promise();
+    assert.equal(created.StatusCode, 200);
+    assert.ok(created.CollectionArn.endsWith(`:collection/${collection.CollectionId}`));
+
+    const indexed = await rekognition
+      .indexFaces({ ...collection, Image: collins, ExternalImageId: "collins" })
+      .promise();
+    const { FaceId: id } = indexed.FaceRecords[0].Face;
+    await rekognition.indexFaces({ ...collection, Image: hopper, ExternalImageId: "hopper" }).promise();
+
+    const described = await rekognition.describeCollection(collection).promise();
+    assert.equal(described.FaceCount, 2);
+    assert.ok(Math.abs(described.CreationTimestamp - Date.now()) < 600_000, `${described.CreationTimestamp}`);
+
+    const found = await rekognition.searchFacesByImage({ ...collection, Image: collins }).promise();
+    assert.deepEqual(found.FaceMatches.map(({ Face }) => [Face.FaceId, Face.ExternalImageId]), [[id, "collins"]]);
+    assert.ok(found.FaceMatches[0].Similarity > 99);
+    const like = await rekognition.searchFaces({ ...collection, FaceId: id, FaceMatchThreshold: 0 }).promise();
+    assert.deepEqual(like.FaceMatches.map(({ Face }) => Face.ExternalImageId), ["hopper"]);
+
+    const deleted = await rekognition.deleteFaces({ ...collection, FaceIds: [id] }).promise();
+    assert.deepEqual(deleted.DeletedFaces, [id]);
+    assert.equal((await rekognition.deleteCollection(collection).promise()).StatusCode, 200);
+    await assert.rejects(rekognition.describeCollection(collection).promise(), { code: "ResourceNotFoundException" });
+  },
+
+  async paging() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const stem = `v2-${randomUUID()}`;
+    const names = ["a", "b", "c"].map((letter) => `${stem}-${letter}`);
+    for (const name of names) await rekognition.createCollection({ CollectionId: name }).promise();
+    const pages = await pagesOf(rekognition.listCollections({ MaxResults: 1 }));
+    assert.ok(pages.every((page) => page.CollectionIds.length <= 1));
+    const listed = pages.flatMap((page) => page.CollectionIds);
+    assert.deepEqual(listed.filter((name) => name.startsWith(stem)), names);
+
+    const Image = { Bytes: await picture("eileen_collins") };
+    const ids = [];
+    for (const ExternalImageId of ["1", "2", "3", "4", "5"]) {
+      const { FaceRecords } = await rekognition
+        .indexFaces({ CollectionId: names[0], Image, ExternalImageId })
+        .promise();
+      ids.push(FaceRecords[0].Face.FaceId);
+    }
+    const faces = await pagesOf(rekognition.listFaces({ CollectionId: names[0], MaxResults: 2 }));
+    assert.deepEqual(
+      faces.map((page) => page.Faces.map((face) => face.FaceId)),
+      [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)],
+    );
+    for (const name of names) await rekognition.deleteCollection({ CollectionId: name }).promise();
+  },
+
+  async errors() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const collection = { CollectionId: `v2-${randomUUID()}` };
+    await assert.rejects(rekognition.describeCollection(collection).promise(), (error) => {
+      assert.equal(error.code, "ResourceNotFoundException");
+      assert.equal(error.message, `Collection:${collection.CollectionId} not found!`);
+      assert.equal(error.statusCode, 400);
+      assert.equal(error.retryable, false);
+      assert.match(error.requestId, /^[0-9a-f-]{36}$/);
+      return true;
+    });
+    await rekognition.createCollection(collection).promise();
+    await assert.rejects(rekognition.createCollection(collection).promise(), {
+      code: "ResourceAlreadyExistsException",
+    });
+    const noPicture = { ...collection, Image: { Bytes: Buffer.from("no picture") } };
+    await assert.rejects(rekognition.indexFaces(noPicture).promise(), { code: "InvalidImageFormatException" });
+    await rekognition.deleteCollection(collection).promise();
+    const noName = rekognition.createCollection({ CollectionId: "not a name" }).promise();
+    await assert.rejects(noName, { code: "ValidationException", message: /collectionId/ });
+    const stranger = new AWS.Rekognition({ endpoint, credentials: new AWS.Credentials("AKIAUNKNOWN", "x") });
+    await assert.rejects(stranger.listCollections().promise(), { code: "UnrecognizedClientException" });
+  },
+
+  async throttled() {
+    const rekognition = new AWS.Rekognition({ endpoint, maxRetries: 0 });
+    await assert.rejects(rekognition.listCollections().promise(), (error) => {
+      assert.equal(error.code, "ThrottlingException");
+      assert.equal(error.statusCode, 500);
+      assert.equal(error.retryable, true);
+      return true;
+    });
+  },
+
+  async retried() {
+    const answer = await new AWS.Rekognition({ endpoint }).listCollections().promise();
+    assert.ok(answer.$response.retryCount > 0);
+    assert.ok(Array.isArray(answer.CollectionIds));
+  },
+};
+
+await cases[process.argv[2]]();

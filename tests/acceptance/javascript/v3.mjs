@@ -1,0 +1,131 @@
+// Programs for the AWS SDK for JavaScript v3, written as for AWS: `node v3.mjs CASE` fails when an assertion does.
+// Endpoint, region and credentials come from the environment.
+
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+
+import {
+  CreateCollectionCommand,
+  DeleteCollectionCommand,
+  DeleteFacesCommand,
+  DescribeCollectionCommand,
+  IndexFacesCommand,
+  InvalidImageFormatException,
+  ListCollectionsCommand,
+  RekognitionClient,
+  RekognitionServiceException,
+  ResourceAlreadyExistsException,
+  ResourceNotFoundException,
+  SearchFacesByImageCommand,
+  SearchFacesCommand,
+  ThrottlingException,
+  paginateListCollections,
+  paginateListFaces,
+} from "@aws-sdk/client-rekognition";
+
+const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
+
+const cases = {
+  async life() {
+    const client = new RekognitionClient({});
+    const collection = { CollectionId: `v3-${randomUUID()}` };
+    const collins = { Bytes: await picture("eileen_collins") };
+    const hopper = { Bytes: await picture("grace_hopper") };
+
+    const created = await client.send(new CreateCollectionCommand({ ...collection, Tags: { team: "door" } }));
+    assert.equal(created.StatusCode, 200);
+    assert.ok(created.CollectionArn.endsWith(`:collection/${collection.CollectionId}`));
+
+    const indexed = await client.send(
+      new IndexFacesCommand({ ...collection, Image: collins, ExternalImageId: "collins" }),
+    );
+    const { FaceId: id } = indexed.FaceRecords[0].Face;
+    await client.send(new IndexFacesCommand({ ...collection, Image: hopper, ExternalImageId: "hopper" }));
+
+    const described = await client.send(new DescribeCollectionCommand(collection));
+    assert.equal(described.FaceCount, 2);
+    assert.ok(Math.abs(described.CreationTimestamp - Date.now()) < 600_000, `${described.CreationTimestamp}`);
+
+    const found = await client.send(new SearchFacesByImageCommand({ ...collection, Image: collins }));
+    assert.deepEqual(found.FaceMatches.map(({ Face }) => [Face.FaceId, Face.ExternalImageId]), [[id, "collins"]]);
+    assert.ok(found.FaceMatches[0].Similarity > 99);
+    const like = await client.send(new SearchFacesCommand({ ...collection, FaceId: id, FaceMatchThreshold: 0 }));
+    assert.deepEqual(like.FaceMatches.map(({ Face }) => Face.ExternalImageId), ["hopper"]);
+
+    const deleted = await client.send(new DeleteFacesCommand({ ...collection, FaceIds: [id] }));
+    assert.deepEqual(deleted.DeletedFaces, [id]);
+    assert.equal((await client.send(new DeleteCollectionCommand(collection))).StatusCode, 200);
+    await assert.rejects(client.send(new DescribeCollectionCommand(collection)), ResourceNotFoundException);
+  },
+
+  async paging() {
+    const client = new RekognitionClient({});
+    const stem = `v3-${randomUUID()}`;
+    const names = ["a", "b", "c"].map((letter) => `${stem}-${letter}`);
+    for (const name of names) await client.send(new CreateCollectionCommand({ CollectionId: name }));
+    const listed = [];
+    for await (const page of paginateListCollections({ client, pageSize: 1 }, {})) {
+      assert.ok(page.CollectionIds.length <= 1);
+      listed.push(...page.CollectionIds);
+    }
+    assert.deepEqual(listed.filter((name) => name.startsWith(stem)), names);
+
+    const Image = { Bytes: await picture("eileen_collins") };
+    const ids = [];
+    for (const ExternalImageId of ["1", "2", "3", "4", "5"]) {
+      const { FaceRecords } = await client.send(
+        new IndexFacesCommand({ CollectionId: names[0], Image, ExternalImageId }),
+      );
+      ids.push(FaceRecords[0].Face.FaceId);
+    }
+    const pages = [];
+    for await (const page of paginateListFaces({ client, pageSize: 2 }, { CollectionId: names[0] })) {
+      pages.push(page.Faces.map((face) => face.FaceId));
+    }
+    assert.deepEqual(pages, [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
+    for (const name of names) await client.send(new DeleteCollectionCommand({ CollectionId: name }));
+  },
+
+  async errors() {
+    const client = new RekognitionClient({});
+    const collection = { CollectionId: `v3-${randomUUID()}` };
+    await assert.rejects(client.send(new DescribeCollectionCommand(collection)), (error) => {
+      assert.ok(error instanceof ResourceNotFoundException && error instanceof RekognitionServiceException, error);
+      assert.equal(error.name, "ResourceNotFoundException");
+      assert.equal(error.message, `Collection:${collection.CollectionId} not found!`);
+      assert.equal(error.$fault, "client");
+      assert.equal(error.$metadata.httpStatusCode, 400);
+      assert.match(error.$metadata.requestId, /^[0-9a-f-]{36}$/);
+      assert.equal(error.Code, "ResourceNotFoundException");
+      assert.equal(error.Logref, error.$metadata.requestId);
+      return true;
+    });
+    await client.send(new CreateCollectionCommand(collection));
+    await assert.rejects(client.send(new CreateCollectionCommand(collection)), ResourceAlreadyExistsException);
+    const noPicture = new IndexFacesCommand({ ...collection, Image: { Bytes: Buffer.from("no picture") } });
+    await assert.rejects(client.send(noPicture), InvalidImageFormatException);
+    await client.send(new DeleteCollectionCommand(collection));
+    const noName = new CreateCollectionCommand({ CollectionId: "not a name" });
+    await assert.rejects(client.send(noName), { name: "ValidationException", message: /collectionId/ });
+    const stranger = new RekognitionClient({ credentials: { accessKeyId: "AKIAUNKNOWN", secretAccessKey: "x" } });
+    await assert.rejects(stranger.send(new ListCollectionsCommand({})), { name: "UnrecognizedClientException" });
+  },
+
+  async throttled() {
+    const client = new RekognitionClient({ maxAttempts: 1 });
+    await assert.rejects(client.send(new ListCollectionsCommand({})), (error) => {
+      assert.ok(error instanceof ThrottlingException, error);
+      assert.equal(error.$metadata.httpStatusCode, 500);
+      return true;
+    });
+  },
+
+  async retried() {
+    const answer = await new RekognitionClient({}).send(new ListCollectionsCommand({}));
+    assert.ok(answer.$metadata.attempts > 1);
+    assert.ok(Array.isArray(answer.CollectionIds));
+  },
+};
+
+await cases[process.argv[2]]();

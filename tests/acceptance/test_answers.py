@@ -1,0 +1,196 @@
+"""Every operation that is built, called on real pictures; its answer, as it came over the wire, keeps to the model.
+
+The SDKs are lenient readers: they skip members that they do not know and turn values into what they expect.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore import xform_name
+
+from api import validation
+from api.model import OPERATIONS
+from api.operations import HANDLERS
+
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "blob": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A collection with three faces of two people, a tag, and the pictures they are from."""
+
+    client: Any
+    collection: str
+    arn: str
+    face_ids: list[str]
+    collins: dict[str, bytes]
+    hopper: dict[str, bytes]
+    group: dict[str, bytes]
+
+    def another_collection(self) -> str:
+        name = f"answers-{uuid4()}"
+        self.client.create_collection(CollectionId=name)
+        return name
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, and the members of its answer that must not be empty, since an empty list shows nothing."""
+
+    request: dict[str, Any]
+    filled: tuple[str, ...] = ()
+
+
+# One entry for each operation in HANDLERS.
+CALLS: dict[str, Callable[[Scene], list[Call]]] = {
+    "CompareFaces": lambda scene: [
+        Call({"SourceImage": scene.collins, "TargetImage": scene.group}, ("FaceMatches", "UnmatchedFaces")),
+    ],
+    "CreateCollection": lambda scene: [
+        Call({"CollectionId": f"answers-{uuid4()}"}),
+        Call({"CollectionId": f"answers-{uuid4()}", "Tags": {"team": "door"}}),
+    ],
+    "DeleteCollection": lambda scene: [Call({"CollectionId": scene.another_collection()})],
+    "DeleteFaces": lambda scene: [
+        Call({"CollectionId": scene.collection, "FaceIds": [str(uuid4())]}, ("UnsuccessfulFaceDeletions",)),
+        Call({"CollectionId": scene.collection, "FaceIds": [_one_more_face(scene)]}, ("DeletedFaces",)),
+    ],
+    "DescribeCollection": lambda scene: [Call({"CollectionId": scene.collection}, ("FaceCount",))],
+    "DetectFaces": lambda scene: [
+        Call({"Image": scene.group}, ("FaceDetails",)),
+        Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
+    ],
+    "IndexFaces": lambda scene: [
+        Call(
+            {"CollectionId": scene.collection, "Image": scene.group, "ExternalImageId": "x", "MaxFaces": 1},
+            ("FaceRecords", "UnindexedFaces"),
+        ),
+        Call(
+            {"CollectionId": scene.collection, "Image": scene.hopper, "DetectionAttributes": ["ALL"]},
+            ("FaceRecords",),
+        ),
+    ],
+    "ListCollections": lambda scene: [
+        Call({}, ("CollectionIds", "FaceModelVersions")),
+        Call({"MaxResults": 1}, ("CollectionIds", "NextToken")),
+    ],
+    "ListFaces": lambda scene: [
+        Call({"CollectionId": scene.collection}, ("Faces",)),
+        Call({"CollectionId": scene.collection, "MaxResults": 1}, ("Faces", "NextToken")),
+    ],
+    "ListTagsForResource": lambda scene: [Call({"ResourceArn": scene.arn}, ("Tags",))],
+    "SearchFaces": lambda scene: [
+        Call(
+            {"CollectionId": scene.collection, "FaceId": scene.face_ids[0], "FaceMatchThreshold": 0}, ("FaceMatches",)
+        ),
+    ],
+    "SearchFacesByImage": lambda scene: [
+        Call({"CollectionId": scene.collection, "Image": scene.group, "FaceMatchThreshold": 0}, ("FaceMatches",)),
+    ],
+    "TagResource": lambda scene: [Call({"ResourceArn": scene.arn, "Tags": {"floor": "2"}})],
+    "UntagResource": lambda scene: [Call({"ResourceArn": scene.arn, "TagKeys": ["floor"]})],
+}
+
+
+def _one_more_face(scene: Scene) -> str:
+    indexed = scene.client.index_faces(
+        CollectionId=scene.collection, Image=scene.hopper, ExternalImageId=f"{uuid4()}", QualityFilter="NONE"
+    )
+    face_id: str = indexed["FaceRecords"][0]["Face"]["FaceId"]
+    return face_id
+
+
+@pytest.fixture(scope="module")
+def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[Scene]:
+    name = f"answers-{uuid4()}"
+    client.create_collection(CollectionId=name, Tags={"team": "door"})
+    pictures = {"a": collins, "b": collins, "c": hopper}
+    indexed = [
+        client.index_faces(CollectionId=name, Image={"Bytes": data}, ExternalImageId=external)
+        for external, data in pictures.items()
+    ]
+    yield Scene(
+        client,
+        name,
+        client.describe_collection(CollectionId=name)["CollectionARN"],
+        [answer["FaceRecords"][0]["Face"]["FaceId"] for answer in indexed],
+        {"Bytes": collins},
+        {"Bytes": hopper},
+        {"Bytes": group},
+    )
+    for left in client.list_collections()["CollectionIds"]:
+        if left.startswith("answers-"):
+            client.delete_collection(CollectionId=left)
+
+
+@pytest.mark.parametrize("operation", sorted(HANDLERS))
+def test_answers_keep_to_the_model(scene: Scene, operation: str) -> None:
+    assert operation in CALLS, f"{operation} is built, so it needs an entry in CALLS"
+    for call in CALLS[operation](scene):
+        answer = _answer_on_the_wire(scene.client, operation, call.request)
+        assert _wrong_types(OPERATIONS[operation].output_shape, answer) == []
+        assert validation.check_output(operation, answer) == []
+        assert [name for name in call.filled if not answer.get(name)] == []
+
+
+def test_what_counts_as_a_wrong_answer() -> None:
+    def problems(**answer: Any) -> list[str]:
+        return _wrong_types(OPERATIONS["DescribeCollection"].output_shape, answer)
+
+    assert problems(FaceCount=3, CollectionARN="arn", CreationTimestamp=1.5) == []
+    for wrong in (True, 3.0, "3", None, [3], {}):
+        assert len(problems(FaceCount=wrong)) == 1, wrong
+    assert len(problems(CollectionARN=None)) == len(problems(CreationTimestamp="2026-01-01T00:00:00Z")) == 1
+    assert len(problems(faceCount=3)) == 1
+
+
+def _answer_on_the_wire(client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The JSON of an answer, before the SDK reads it."""
+    bodies: list[bytes] = []
+
+    def keep(response_dict: dict[str, Any], **_: Any) -> None:
+        assert response_dict["headers"]["Content-Type"] == "application/x-amz-json-1.1"
+        bodies.append(response_dict["body"])
+
+    event = f"response-received.rekognition.{operation}"
+    client.meta.events.register(event, keep)
+    try:
+        getattr(client, xform_name(operation))(**request)
+    finally:
+        client.meta.events.unregister(event, keep)
+    (body,) = bodies
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
+def _wrong_types(shape: Any, value: Any, path: str = "answer") -> list[str]:
+    """Where a JSON value is not just what the shape says; `validation.check_output` lets nulls and true for 1 pass."""
+    if type(value) not in JSON_TYPES[shape.type_name]:
+        return [f"{path} is {value!r}, not of type {shape.type_name}"]
+    if shape.type_name == "structure":
+        unknown = [f"{path}.{name} is not in the model" for name in value.keys() - shape.members.keys()]
+        known = ((name, item) for name, item in value.items() if name in shape.members)
+        return unknown + [
+            wrong for name, item in known for wrong in _wrong_types(shape.members[name], item, f"{path}.{name}")
+        ]
+    if shape.type_name == "list":
+        return [wrong for at, item in enumerate(value) for wrong in _wrong_types(shape.member, item, f"{path}[{at}]")]
+    if shape.type_name == "map":
+        return [wrong for name, item in value.items() for wrong in _wrong_types(shape.value, item, f"{path}[{name!r}]")]
+    return []
