@@ -23,10 +23,10 @@ class Endpoint:
         session.set_config_variable("profile", "default")
         return session
 
-    def client(self, connections: int = 10) -> Any:
-        """A boto3 Rekognition client that keeps up to `connections` open."""
+    def client(self, connections: int = 10, **options: Any) -> Any:
+        """A boto3 Rekognition client that keeps up to `connections` open; `options` are those of botocore's Config."""
         session = boto3.Session(botocore_session=self.session(), region_name=self.region)
-        config = Config(max_pool_connections=connections)
+        config = Config(max_pool_connections=connections, **options)
         return session.client("rekognition", endpoint_url=self.url, config=config)
 
 

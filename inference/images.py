@@ -6,13 +6,14 @@ Palette, grey, CMYK, 16-bit and alpha pictures become 8-bit RGB; what is transpa
 
 import io
 import math
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image
 
+from inference.containers import essentials
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
 from inference.types import Pixels
 
@@ -22,39 +23,62 @@ MAX_SIDE = 10_000
 MAX_PIXELS = 32_000_000
 """Decoded at most. A larger JPEG is decoded at half, a quarter or an eighth of its size, which costs no memory for
 the rest; a larger PNG within the service's 15 MB is no photograph, and is refused."""
+BAND_PIXELS = 1 << 20
+"""Converted at a time, so that the forms between the decoder's and ours take little memory."""
 
 # Our own check on the header's size replaces Pillow's warning at 89 megapixels.
 Image.MAX_IMAGE_PIXELS = None
-PngImagePlugin.MAX_TEXT_MEMORY = 1 << 20
+
+UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda pixels: cv2.flip(pixels, 1),
+    3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
+    4: lambda pixels: cv2.flip(pixels, 0),
+    5: lambda pixels: cv2.transpose(pixels),
+    6: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda pixels: cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180),
+    8: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
+"""By EXIF orientation; 1 is upright already."""
 
 
 def pixel_count(data: bytes, min_side: int = 1) -> int:
     """How many pixels `decode` will give, from the picture's header alone. Raises what decode raises for its size."""
-    with _opened(data, min_side) as picture:
-        return picture.width * picture.height
+    picture, _ = _open(data, min_side)
+    return picture.width * picture.height
 
 
 def decode(data: bytes, min_side: int = 1) -> Pixels:
     """Decodes a picture to uint8 [H, W, 3] RGB, upright.
 
     Sizes are judged on the header, before any pixel is decoded. Raises InvalidImage, ImageTooSmall (a side under
-    `min_side` pixels) or ImageDimensionsTooLarge (a side over MAX_SIDE, or a PNG over MAX_PIXELS).
+    `min_side` pixels) or ImageDimensionsTooLarge (a side over MAX_SIDE, a PNG over MAX_PIXELS, or a progressive JPEG
+    over containers.MOST_COEFFICIENTS).
     """
-    with _opened(data, min_side) as picture:
+    picture, orientation = _open(data, min_side)
+    with _damage_refused():
         picture.load()
-        upright = _upright(picture) if picture.format == "JPEG" else picture
-        return np.asarray(_rgb(upright))
+    pixels = _pixels(picture)
+    picture.close()
+    return UPRIGHT[orientation](pixels) if orientation > 1 else pixels
+
+
+def _open(data: bytes, min_side: int) -> tuple[Image.Image, int]:
+    """The picture, not decoded, and its orientation."""
+    wanted = essentials(data)
+    with _damage_refused():
+        picture = Image.open(io.BytesIO(wanted.data), formats=FORMATS)
+    _check_size(picture, min_side)
+    return picture, wanted.orientation
 
 
 @contextmanager
-def _opened(data: bytes, min_side: int) -> Iterator[Image.Image]:
+def _damage_refused() -> Iterator[None]:
+    """Pillow's readers raise nearly anything on damaged files."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # broken metadata beside a good picture is no reason to complain
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_size(picture, min_side)
-            yield picture
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
         raise InvalidImage(str(error)) from error
 
 
@@ -71,11 +95,14 @@ def _check_size(picture: Image.Image, min_side: int) -> None:
         raise ImageDimensionsTooLarge(width, height, math.isqrt(MAX_PIXELS))
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # a damaged EXIF block can raise nearly anything; the picture itself is fine
-        return picture
+def _pixels(picture: Image.Image) -> Pixels:
+    """A decoded picture as uint8 [H, W, 3] RGB."""
+    width, height = picture.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        pixels[top : top + rows] = _rgb(picture.crop((0, top, width, min(height, top + rows))))
+    return pixels
 
 
 def _rgb(picture: Image.Image) -> Image.Image:

@@ -129,8 +129,8 @@ class Follower:
                 followed.state = snapshots.read(self._snapshot_dir, followed.collection_id)
                 followed.saved_version = followed.state.version if followed.state else 0
             if followed.state is None or not self._apply_log(followed, followed.state):
-                # Let go of the old index first: two may not fit.
-                followed.state = None
+                # Let go of the old index first: two may not fit. Its snapshot is of no use either.
+                followed.state, followed.saved_version = None, 0
                 followed.state = self._read_all(followed.collection_id)
         except CollectionNotFound:
             self._forget(followed.collection_id)

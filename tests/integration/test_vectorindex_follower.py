@@ -188,7 +188,7 @@ def test_a_trimmed_log_leads_to_a_full_read(
 
 @pytest.mark.parametrize("catches_up", [False, True], ids=["behind", "overtaking"])
 def test_a_database_restored_to_another_past_is_read_anew(
-    pool: Pool, collection: Collection, tmp_path: Path, catches_up: bool
+    pool: Pool, collection: Collection, tmp_path: Path, reads: list[int], catches_up: bool
 ) -> None:
     first = store(pool, "c", *map(unit, range(8)))
     running = Follower(pool, tmp_path / "running")
@@ -200,8 +200,13 @@ def test_a_database_restored_to_another_past_is_read_anew(
         connection.execute("UPDATE collections SET version = 6, face_count = 6")
     other = store(pool, "c", *map(unit, range(20, 24 if catches_up else 21)))
     running.poll()
-    for follower in (running, Follower(pool, tmp_path / "stopped")):
-        assert set(held(follower, collection.id, version_of(pool, "c"))) == {*first[:6], *other}
+    assert len(reads) == 3
+    # The one that ran has a good snapshot by now, the one that was stopped has none.
+    for name, reads_in_all in (("running", 3), ("stopped", 4)):
+        started = Follower(pool, tmp_path / name)
+        for follower in (running, started):
+            assert set(held(follower, collection.id, version_of(pool, "c"))) == {*first[:6], *other}
+        assert len(reads) == reads_in_all
 
 
 def test_a_version_that_was_never_reached_is_an_error(pool: Pool, collection: Collection, tmp_path: Path) -> None:

@@ -205,6 +205,7 @@ def test_a_connection_that_ends_under_a_request_is_tried_again(tmp_path: Path, r
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     path = str(tmp_path / "index.sock")
     with socket.create_server(path, family=socket.AF_UNIX) as listener:
+        listener.settimeout(10)
 
         def serve() -> None:
             for reply in (b"", answer):
