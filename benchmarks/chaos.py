@@ -5,60 +5,44 @@ store a face twice, every killed part must come back by itself, and clients that
 """
 
 import argparse
-import os
-import random
-import signal
 import statistics
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import psutil
-import psycopg
-import redis
 from tqdm import tqdm
 
 from benchmarks import own_stack, record
 from benchmarks.chaos_clients import Client, Tally, variants
+from benchmarks.chaos_kills import Killer
 from benchmarks.chaos_ledger import Ledger, disagreements
 from benchmarks.own_stack import Stack
-from inference.client import InferenceClient
-from inference.errors import InferenceUnavailable
 from storage import changes, collections
 from storage.database import open_pool
 from storage.tenant import Tenant
-from vectorindex.client import IndexClient
-from workers.app import ping
 
 EXAMPLE = "Example: python -m benchmarks.chaos --kills 300"
-BACK_SECONDS = 60.0
-PROBE_SECONDS = 0.05
-BACKEND = "postgres backend"  # a session of the database, which then restarts all of them
+COLLECTIONS = 2
+MOST_CHANGES = 10_000_000
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What happened. `back_seconds`: part -> seconds from each kill until it was ready again."""
 
     seed: int
     seconds: float
-    back_seconds: Mapping[str, list[float]]
+    back_seconds: Mapping[str, Sequence[float]]
     tally: Tally
     faces: int
-
-    @property
-    def violations(self) -> list[str]:
-        return self.tally.violations
 
 
 def main() -> int:
@@ -66,19 +50,149 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=300, help="default %(default)s")
     parser.add_argument("--pause", type=float, default=6.0, help="longest time between kills, s (default %(default)s)")
     parser.add_argument("--clients", type=int, default=4, help="writing clients (default %(default)s)")
-    parser.add_argument("--seed", type=int, help="of all that is random (default: the time)")
+    parser.add_argument("--seed", type=int, help="of what is random here (default: the time)")
     parser.add_argument("--home", type=Path, help="home of a running stack (default: one of its own)")
     parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
     arguments = parser.parse_args()
     seed = int(time.time()) if arguments.seed is None else arguments.seed
-    with tempfile.TemporaryDirectory(prefix="rek") as folder:
-        given = nullcontext(own_stack.at(arguments.home)) if arguments.home else None
-        with given or own_stack.serve(Path(folder)) as stack:
-            outcome = run(stack, arguments.kills, arguments.pause, arguments.clients, seed, sys.stderr.isatty)
+    with _stack(arguments.home) as stack:
+        outcome = run(stack, arguments.kills, arguments.pause, arguments.clients, seed, show_progress=True)
     print(table(outcome))
     if arguments.save:
         print(f"saved {record.save(arguments.save, {'chaos': summary(outcome)})}")
-    return 1 if outcome.violations else 0
+    return 1 if outcome.tally.violations else 0
+
+
+def run(
+    stack: Stack, kills: int, longest_pause_seconds: float, clients: int, seed: int, *, show_progress: bool = False
+) -> Outcome:
+    """Kill parts of a stack while `clients` write and one more watches; then compare what is stored with the ledgers.
+
+    Makes collections of its own and removes them.
+    """
+    start, stop = time.monotonic(), threading.Event()
+    rekognition = stack.endpoint.client()
+    ledgers = [Ledger(f"chaos-{uuid4()}") for _ in range(COLLECTIONS)]
+    for ledger in ledgers:
+        rekognition.create_collection(CollectionId=ledger.collection)
+    tally, killer, pictures = Tally(), Killer(stack, seed), variants()
+    programs = [Client(number, stack.endpoint, ledgers, pictures, tally, seed) for number in range(clients + 1)]
+    with ThreadPoolExecutor() as threads:
+        working = [threads.submit(program.work, stop) for program in programs[:-1]]
+        working.append(threads.submit(programs[-1].watch, stop))
+        try:
+            killing = killer.kill(kills, longest_pause_seconds)
+            for _ in tqdm(killing, total=kills, desc="kills", file=sys.stderr, disable=not show_progress):
+                pass
+        finally:
+            stop.set()
+    for done in working:
+        done.result()
+    tally.violated(killer.lost)
+    for ledger in ledgers:
+        tally.violated([f"at the end, {ledger.collection}: {one}" for one in _final_disagreements(stack, ledger)])
+        rekognition.delete_collection(CollectionId=ledger.collection)
+    faces = sum(len(ledger.present()) for ledger in ledgers)
+    return Outcome(seed, time.monotonic() - start, killer.back_seconds, tally, faces)
+
+
+def table(outcome: Outcome) -> str:
+    """The outcome for people."""
+    result = summary(outcome)
+    rows = [f"{'part':18}{'kills':>6}{'back after, s: median':>24}{'longest':>10}"]
+    rows += [
+        f"{part:18}{figures['kills']:6d}{figures['median_seconds']:24.1f}{figures['longest_seconds']:10.1f}"
+        for part, figures in result["parts"].items()
+    ]
+    acknowledged = ", ".join(f"{count} {name}" for name, count in result["acknowledged"].items())
+    errors = ", ".join(f"{count} {code}" for code, count in result["errors"].items())
+    wait = result["wait_seconds"]
+    return "\n".join(
+        [
+            *rows,
+            f"{result['kills']} kills in {result['seconds']:.0f} s, seed {result['seed']}",
+            f"acknowledged: {acknowledged}; {result['faces']} faces at the end",
+            f"answers of searches held against the ledgers: {result['answers_checked']}",
+            f"errors that came through the SDK's retries: {errors or 'none'}",
+            f"from an operation's first attempt to its success: median {wait['median']:.2f} s, "
+            f"99th percentile {wait['p99']:.1f} s, longest {wait['longest']:.1f} s",
+            f"violations: {len(result['violations'])}",
+            *(f"  {violation}" for violation in result["violations"][:50]),
+        ]
+    )
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """The outcome for machines."""
+    tally = outcome.tally
+    return {
+        "seed": outcome.seed,
+        "seconds": outcome.seconds,
+        "kills": sum(len(seconds) for seconds in outcome.back_seconds.values()),
+        "parts": {
+            part: {
+                "kills": len(seconds),
+                "median_seconds": statistics.median(seconds),
+                "longest_seconds": max(seconds),
+            }
+            for part, seconds in sorted(outcome.back_seconds.items())
+            if seconds
+        },
+        "acknowledged": dict(sorted(tally.acknowledged.items())),
+        "answers_checked": tally.answers_checked,
+        "faces": outcome.faces,
+        "errors": dict(sorted(tally.errors.items())),
+        "wait_seconds": {
+            "median": statistics.median(tally.waits),
+            "p99": statistics.quantiles(tally.waits, n=100)[98],
+            "longest": max(tally.waits),
+        },
+        "violations": tally.violations,
+    }
+
+
+def _stack(home: Path | None) -> AbstractContextManager[Stack]:
+    return _own() if home is None else nullcontext(own_stack.at(home))
+
+
+@contextmanager
+def _own() -> Iterator[Stack]:
+    with tempfile.TemporaryDirectory(prefix="rek") as folder, own_stack.serve(Path(folder)) as stack:
+        yield stack
+
+
+def _final_disagreements(stack: Stack, ledger: Ledger) -> list[str]:
+    """What is wrong with a collection that nobody changes any more: its listing, counts, searches and change log."""
+    rekognition, name, view = stack.endpoint.client(), ledger.collection, ledger.view()
+    pages = rekognition.get_paginator("list_faces").paginate(CollectionId=name)
+    listed = [(face["ExternalImageId"], face["FaceId"]) for page in pages for face in page["Faces"]]
+    wrong = disagreements(view, view, listed)
+    counted = rekognition.describe_collection(CollectionId=name)["FaceCount"]
+    if counted != len(listed):
+        wrong.append(f"FaceCount is {counted}, {len(listed)} faces are listed")
+    for external_id, face_id in listed:
+        answer = rekognition.search_faces(CollectionId=name, FaceId=face_id, FaceMatchThreshold=0.0, MaxFaces=4096)
+        found = [(match["Face"]["ExternalImageId"], match["Face"]["FaceId"]) for match in answer["FaceMatches"]]
+        if sorted([*found, (external_id, face_id)]) != sorted(listed):
+            wrong.append(f"a search for {external_id} does not find what is listed")
+    return wrong + _log_disagreements(stack, name, {UUID(face_id) for _, face_id in listed})
+
+
+def _log_disagreements(stack: Stack, name: str, listed: set[UUID]) -> list[str]:
+    """What is wrong with the change log of a collection: every version once, and together the faces that are there."""
+    settings = stack.settings
+    with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
+        collection = collections.get(connection, Tenant(settings.account, settings.region), name)
+        log = changes.since(connection, collection.id, 0, MOST_CHANGES)
+    wrong = []
+    if [change.version for change in log] != list(range(1, collection.version + 1)):
+        wrong.append(f"the change log has gaps or ends before version {collection.version}")
+    left: set[UUID] = set()
+    for change in log:
+        (left.add if change.kind == "add" else left.discard)(UUID(bytes=change.face_id))
+    if left != listed:
+        wrong.append(f"the change log gives {len(left)} faces, {len(listed)} are listed")
+    return wrong
 
 
 if __name__ == "__main__":

@@ -62,7 +62,12 @@ class Client:
     """One program with its own connection. It changes only faces of its own, so it knows what they should be."""
 
     def __init__(
-        self, number: int, endpoint: Endpoint, ledgers: Sequence[Ledger], pictures: Sequence[bytes], tally: Tally,
+        self,
+        number: int,
+        endpoint: Endpoint,
+        ledgers: Sequence[Ledger],
+        pictures: Sequence[bytes],
+        tally: Tally,
         seed: int,
     ) -> None:
         self._number, self._ledgers, self._pictures, self._tally = number, ledgers, pictures, tally

@@ -56,9 +56,7 @@ class Ledger:
         }
 
 
-def disagreements(
-    before: View, after: View, found: Iterable[tuple[str, str]], without: str | None = None
-) -> list[str]:
+def disagreements(before: View, after: View, found: Iterable[tuple[str, str]], without: str | None = None) -> list[str]:
     """What is wrong with an answer that was asked for after `before` was true and came before `after` was.
 
     `found`: (external id, face id) of every face in the answer, which should hold them all but the face of the

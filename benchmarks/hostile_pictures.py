@@ -126,7 +126,9 @@ REFUSED: dict[str, Make] = {
     "PNG with too little data": lambda: png(5_000, 5_000, data=_zeros(100_000)),
     "PNG with rubbish for data": lambda: png(1000, 1000, data=b"rubbish" * 100),
     "PNG of an unknown depth": lambda: png(100, 100, depth=5, data=_zeros(40_000)),
-    "PNG of an unknown colour form": lambda: png(100, 100, data=_zeros(40_000)).replace(b"\x08\x02\0\0\0", b"\x08\x05\0\0\0"),
+    "PNG of an unknown colour form": lambda: png(100, 100, data=_zeros(40_000)).replace(
+        b"\x08\x02\0\0\0", b"\x08\x05\0\0\0"
+    ),
     "PNG with a colour profile that inflates": lambda: png(100, 100, chunk(b"iCCP", b"x\0\0" + _zeros(1 << 30))),
     "PNG with text that inflates": lambda: png(100, 100, chunk(b"zTXt", b"x\0\0" + _zeros(1 << 30))),
     "PNG with international text that inflates": lambda: png(
