@@ -22,6 +22,7 @@ from api import arns, protocol, validation
 from api.auth import Authenticate, Caller, HttpRequest
 from api.context import Context, Services
 from api.errors import (
+    UNAVAILABLE,
     AccessDeniedException,
     AwsError,
     InternalServerError,
@@ -249,7 +250,9 @@ def _failed(record: Record, raised: Exception) -> Response:
     error = raised if isinstance(raised, AwsError) else from_domain(raised)
     name = record.operation.name if record.operation else "-"
     if error is None:
-        log.error("request_id=%s operation=%s failed", record.request_id, name, exc_info=raised)
+        known = isinstance(raised, UNAVAILABLE)
+        text = "request_id=%s operation=%s failed: %s"
+        log.error(text, record.request_id, name, raised, exc_info=None if known else raised)
         error = InternalServerError()
     if isinstance(error, ModelledError) and record.operation and error.code not in record.operation.errors:
         log.warning("request_id=%s operation=%s does not declare %s", record.request_id, name, error.code)

@@ -242,6 +242,14 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
 }
 
 
+UNAVAILABLE = (
+    storage.errors.DatabaseUnavailable,
+    inference.errors.InferenceUnavailable,
+    vectorindex.client.IndexUnavailable,
+)
+"""A part does not answer for now. Callers get an InternalServerError, on which SDKs try again."""
+
+
 def from_domain(error: Exception) -> AwsError | None:
     """The AWS error for an error of the parts below; None when the caller is not meant to know what it is."""
     for cls in type(error).__mro__:

@@ -70,7 +70,8 @@ class Killer:
         return pid
 
     def _a_session(self, postgres: int) -> int:
-        return self._random.choice(psutil.Process(postgres).children()).pid
+        pid: int = self._random.choice(psutil.Process(postgres).children()).pid
+        return pid
 
     def _follow(self, part: str, pid: int | None) -> None:
         start = time.monotonic()

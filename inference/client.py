@@ -1,5 +1,6 @@
 """The model server's synchronous client, used by the API and the workers. Safe to share between threads."""
 
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -12,9 +13,22 @@ from inference.pipelines.request import FacesRequest
 from inference.types import FacesResult
 
 
+# A server that ended is started again within this time.
+PATIENCE_SECONDS = 3.0
+PAUSE_SECONDS = 0.05
+
+
 class InferenceClient:
-    def __init__(self, url: str, timeout_seconds: float = 60.0, max_connections: int = 64) -> None:
-        """`url`: unix:///path of a socket, or http://host:port."""
+    def __init__(
+        self,
+        url: str,
+        timeout_seconds: float = 60.0,
+        max_connections: int = 64,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """`url`: unix:///path of a socket, or http://host:port. Pictures wait up to `patience_seconds` for a server
+        to be there; they are not sent again if it ends while it has them, which may be their doing."""
+        self._patience_seconds = patience_seconds
         address = urlsplit(url)
         over_socket = address.scheme == "unix"
         limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
@@ -44,7 +58,16 @@ class InferenceClient:
         request = FacesRequest(embed, quality, max_faces, min_side, face_model_version)
         asked = {name: value for name, value in asdict(request).items() if value is not None}
         headers = {"x-request-id": request_id}
-        return wire.decode_faces(self._send("POST", "/faces", params=asked, headers=headers, content=image).content)
+        give_up = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                answer = self._send("POST", "/faces", params=asked, headers=headers, content=image)
+            except errors.InferenceUnavailable as error:
+                if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() > give_up:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+            else:
+                return wire.decode_faces(answer.content)
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -13,7 +13,7 @@ from inference.errors import ImageDimensionsTooLarge, InvalidImage
 
 MOST_SEGMENTS = 4_000
 """Of a JPEG before its first scan; photographs have at most some hundred."""
-MOST_SCANS = 64
+MOST_SCANS = 40
 """Encoders write about ten."""
 MOST_COEFFICIENTS = 48_000_000
 """Held at once, two bytes each: those of 32 megapixels with halved colour."""
@@ -22,8 +22,8 @@ MOST_CHUNKS = 20_000
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
-_MARKER = re.compile(rb"\xff+([\x01-\xfe])")
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_UP_TO_A_MARKER = re.compile(rb"[^\xff]*+\xff++")
+_WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
@@ -59,10 +59,11 @@ def _jpeg(data: bytes) -> Essentials:
     kept, orientation, frame = [data[:2]], 1, b""
     at = 2
     for _ in range(MOST_SEGMENTS):
-        found = _MARKER.search(data, at)
-        if found is None or found[1][0] == _END_OF_IMAGE:
+        found = _UP_TO_A_MARKER.match(data, at)
+        marker = data[found.end()] if found and found.end() < len(data) else _END_OF_IMAGE
+        if found is None or marker == _END_OF_IMAGE:
             raise InvalidImage("a JPEG without a picture")
-        marker, at = found[1][0], found.end()
+        at = found.end() + 1
         if marker in _WITHOUT_LENGTH:
             continue
         end = at + int.from_bytes(data[at : at + 2], "big")

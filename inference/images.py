@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ BAND_PIXELS = 1 << 20
 # Our own check on the header's size replaces Pillow's warning at 89 megapixels.
 Image.MAX_IMAGE_PIXELS = None
 
-UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
+UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
     2: lambda pixels: cv2.flip(pixels, 1),
     3: lambda pixels: cv2.rotate(pixels, cv2.ROTATE_180),
     4: lambda pixels: cv2.flip(pixels, 0),
@@ -59,7 +60,8 @@ def decode(data: bytes, min_side: int = 1) -> Pixels:
         picture.load()
     pixels = _pixels(picture)
     picture.close()
-    return UPRIGHT[orientation](pixels) if orientation > 1 else pixels
+    upright: Pixels = UPRIGHT[orientation](pixels) if orientation > 1 else pixels
+    return upright
 
 
 def _open(data: bytes, min_side: int) -> tuple[Image.Image, int]:
@@ -101,7 +103,7 @@ def _pixels(picture: Image.Image) -> Pixels:
     pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, BAND_PIXELS // width)
     for top in range(0, height, rows):
-        pixels[top : top + rows] = _rgb(picture.crop((0, top, width, min(height, top + rows))))
+        pixels[top : top + rows] = np.asarray(_rgb(picture.crop((0, top, width, min(height, top + rows)))))
     return pixels
 
 

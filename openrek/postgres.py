@@ -11,6 +11,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,8 @@ def command(server: Postgres, max_clients: int) -> list[str]:
         "jit": "off",
         "log_line_prefix": "%m postgres ",
         "log_checkpoints": "off",
+        # After a crash, one call instead of one for each of a thousand files: a start in half a second, not in four.
+        **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
     }
     options = [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
     return [*server.prefix, str(_programs() / "postgres"), "-D", str(server.data), *options]

@@ -1,20 +1,29 @@
-"""The connection pool."""
+"""The connection pool. Nothing in it waits for ever: not for a connection, a lock, a statement or a dead server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from psycopg import Connection, Cursor, OperationalError
+from psycopg import Connection, Cursor, OperationalError, errors
+from psycopg.abc import PQGen
 from psycopg.pq import Format
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from storage import vectors
+from storage import queries, vectors
 from storage.errors import DatabaseUnavailable
 
 CHECKOUT_TIMEOUT_SECONDS = 5.0
-# connection_exception, insufficient_resources (too many connections), operator_intervention (shutdown, start-up)
-_LOST_STATES = ("08", "53", "57P")
+STATEMENT_SECONDS = 10.0
+# A transaction of ours that says nothing for so long is of a process that hangs, and holds others up.
+SILENCE_SECONDS = 60.0
+# The server cancels by itself; only one that is unreachable does not answer for this much longer.
+_GRACE_SECONDS = 1.0
+# connection_exception, insufficient_resources (disk full, too many connections), lock_not_available,
+# operator_intervention (shutdown, start-up, statement_timeout), system_error
+_UNAVAILABLE_STATES = ("08", "53", "55P03", "57", "58")
+_SQL = queries.load("database")
 
 
 class BinaryCursor(Cursor[Any]):
@@ -25,46 +34,79 @@ class BinaryCursor(Cursor[Any]):
         self.format = Format.BINARY
 
 
-class Pool(ConnectionPool[Connection[TupleRow]]):
-    """A pool whose `connection()` raises DatabaseUnavailable when the server cannot be reached or is lost meanwhile."""
+class BoundedConnection(Connection[TupleRow]):
+    """A connection that is closed, with an OperationalError, when the server leaves it without an answer for too long.
+
+    Without it, a machine that vanished from the network is waited for until the system gives up, about a quarter of
+    an hour.
+    """
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: PQGen[Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+        """Run one exchange with the server."""
+        try:
+            return super().wait(gen, *args, timeout=timeout or self.answer_seconds, **kwargs)
+        except errors._WaitTimeout as error:
+            self.pgconn.finish()
+            raise OperationalError(f"no answer within {timeout or self.answer_seconds} s") from error
+
+
+class Pool(ConnectionPool[BoundedConnection]):
+    """A pool whose `connection()` raises DatabaseUnavailable when the server cannot serve: it cannot be reached, is
+    lost meanwhile, takes too long or has no room."""
 
     @contextmanager
-    def connection(self, timeout: float | None = None) -> Iterator[Connection[TupleRow]]:
+    def connection(self, timeout: float | None = None) -> Iterator[BoundedConnection]:
         """Check a working connection out for one transaction: committed at the end, rolled back on an exception."""
         try:
             with super().connection(timeout) as connection:
                 yield connection
         except OperationalError as error:
-            if not _is_lost(error):
+            if not _is_unavailable(error):
                 raise
             raise DatabaseUnavailable(reason=str(error)) from error
 
 
-def open_pool(database_url: str, max_connections: int) -> Pool:
+def open_pool(database_url: str, max_connections: int, statement_seconds: float = STATEMENT_SECONDS) -> Pool:
     """Open a pool of at most `max_connections`; returns at once, also while the database is down.
 
     A connection is tested when it is checked out, so a restarted database is noticed and connected to again.
+    A statement that takes longer than `statement_seconds`, waiting for locks included, is cancelled.
     """
     return Pool(
         database_url,
+        connection_class=BoundedConnection,
+        kwargs={"connect_timeout": int(CHECKOUT_TIMEOUT_SECONDS)},
         min_size=1,
         max_size=max_connections,
         open=True,
-        configure=configure,
-        check=ConnectionPool.check_connection,
+        configure=partial(configure, statement_seconds=statement_seconds),
+        check=_check,
         timeout=CHECKOUT_TIMEOUT_SECONDS,
         # Give up early: a later checkout tries anew at once, where a long backoff would sleep through the recovery.
         reconnect_timeout=CHECKOUT_TIMEOUT_SECONDS,
     )
 
 
-def configure(connection: Connection[Any]) -> None:
-    """Make one connection speak binary, with embeddings as float32 arrays."""
+def configure(connection: BoundedConnection, statement_seconds: float = STATEMENT_SECONDS) -> None:
+    """Bound what one connection waits for, and make it speak binary, with embeddings as float32 arrays."""
+    connection.answer_seconds = statement_seconds + _GRACE_SECONDS
+    limits = {"statement": round(statement_seconds * 1000), "silence": round(SILENCE_SECONDS * 1000)}
+    connection.execute(_SQL["set_limits"], limits)
+    connection.commit()
     vectors.register(connection)
     connection.cursor_factory = BinaryCursor
 
 
-def _is_lost(error: OperationalError) -> bool:
+def _check(connection: BoundedConnection) -> None:
+    bound = connection.answer_seconds
+    connection.answer_seconds = CHECKOUT_TIMEOUT_SECONDS
+    ConnectionPool.check_connection(connection)
+    connection.answer_seconds = bound
+
+
+def _is_unavailable(error: OperationalError) -> bool:
     if isinstance(error, PoolTimeout | PoolClosed) or error.sqlstate is None:
         return True
-    return error.sqlstate.startswith(_LOST_STATES)
+    return error.sqlstate.startswith(_UNAVAILABLE_STATES)

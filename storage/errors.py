@@ -22,7 +22,7 @@ class StorageError(Exception):
 
 
 class DatabaseUnavailable(StorageError):
-    """The database cannot be reached: {reason}"""
+    """The database cannot serve: {reason}"""
 
 
 class CollectionNotFound(StorageError):

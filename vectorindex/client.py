@@ -1,5 +1,6 @@
 """Asks the vector index server; used by the API and the workers."""
 
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -14,7 +15,9 @@ from vectorindex.messages import Matches, Search
 _CONNECT_TIMEOUT_SECONDS = 2.0
 # A collection that nobody asked for yet may have to be read from the database first.
 _SEARCH_TIMEOUT_SECONDS = 30.0
-_ATTEMPTS = 2
+# A server that ended is started again within this time, and a search may be sent twice.
+_PATIENCE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.05
 _decode = msgspec.msgpack.Decoder(Matches).decode
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -44,7 +47,9 @@ class Match:
 class IndexClient:
     """Connections to the server at `http://host:port` or `unix:///path`. Thread safe."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """A search waits for up to `patience_seconds` for a server to be there."""
+        self._patience_seconds = patience_seconds
         parts = urlsplit(url)
         is_socket = parts.scheme == "unix"
         transport = httpx.HTTPTransport(
@@ -99,13 +104,13 @@ class IndexClient:
         self._http.close()
 
     def _post(self, body: bytes) -> httpx.Response:
-        # A second attempt, because a kept connection may have ended with the server's last life.
-        for attempt in range(1, _ATTEMPTS + 1):
+        give_up = time.monotonic() + self._patience_seconds
+        while True:
             try:
                 return self._http.post("/search", content=body)
             except httpx.TimeoutException as error:
                 raise IndexUnavailable(f"no answer in time ({error})") from error
             except httpx.TransportError as error:
-                if attempt == _ATTEMPTS:
+                if time.monotonic() > give_up:
                     raise IndexUnavailable(str(error)) from error
-        raise AssertionError("unreachable")
+            time.sleep(_PAUSE_SECONDS)

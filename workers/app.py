@@ -16,6 +16,8 @@ from workers import maintenance
 log = logging.getLogger(__name__)
 
 QUEUE = "openrek"
+# Nobody waits for a job as for an answer, and tidying a large collection takes its time.
+STATEMENT_SECONDS = 600.0
 
 
 def create_app(broker_url: str) -> Celery:
@@ -58,7 +60,7 @@ def run(broker_url: str, database_url: str, concurrency: int, log_level: str, *,
     for advice in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", advice)
     app = create_app(broker_url)
-    with open_pool(database_url, max_connections) as pool:
+    with open_pool(database_url, max_connections, STATEMENT_SECONDS) as pool:
         add_tasks(app, pool)
         # A thread and a schedule in memory: a second process and a file would only cost.
         beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")

@@ -7,9 +7,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
@@ -47,6 +49,18 @@ class Server:
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(START_TIMEOUT_SECONDS)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """No process of the server runs, though its connections stay: as behind a cable that was pulled out."""
+        family = [postmaster := psutil.Process(self._process.pid), *postmaster.children()]
+        for process in family:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in family:
+                process.resume()
 
 
 def _wait_until(attempt: Any, error: type[Exception]) -> None:

@@ -192,7 +192,17 @@ def test_a_server_that_is_gone_is_unavailable(service_folder: Path, models_dir: 
     with RunningServer(service_folder, models_dir) as server:
         assert server.client.status()["face_model_version"] == "7.1"
     with pytest.raises(InferenceUnavailable):
-        InferenceClient(server.settings.url).faces(collins)
+        InferenceClient(server.settings.url, patience_seconds=0.1).faces(collins)
+
+
+def test_a_request_waits_for_a_server_that_is_being_started_again(
+    service_folder: Path, models_dir: Path, collins: bytes
+) -> None:
+    patient = InferenceClient(f"unix://{service_folder}/inference.sock", patience_seconds=30.0)
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(patient.faces, collins)
+        with RunningServer(service_folder, models_dir):
+            assert len(waiting.result(30).faces) == 1
 
 
 def test_a_device_that_is_not_there_is_refused_never_replaced(models_dir: Path) -> None:

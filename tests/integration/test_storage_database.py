@@ -1,4 +1,7 @@
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 from psycopg import Connection
 
+from storage import collections
 from storage.database import Pool, open_pool
 from storage.errors import DatabaseUnavailable
+from storage.tenant import Tenant
 
 
 @given(
@@ -41,9 +46,8 @@ def test_other_arrays_are_refused(connection: Connection[Any], wrong: Any) -> No
 
 
 def test_errors_that_are_not_a_lost_connection_stay_what_they_are(pool: Pool) -> None:
-    with pytest.raises(psycopg.errors.QueryCanceled), pool.connection() as connection:
-        connection.execute("SET LOCAL statement_timeout = 1")
-        connection.execute("SELECT pg_sleep(5)")
+    with pytest.raises(psycopg.errors.OperationalError), pool.connection() as connection:
+        connection.execute("DO $$ BEGIN RAISE deadlock_detected; END $$")
     with pytest.raises(psycopg.errors.UndefinedTable), pool.connection() as connection:
         connection.execute("SELECT * FROM nowhere")
 
@@ -85,6 +89,59 @@ def test_a_pool_survives_a_restart_of_the_database(own_postgres: Any) -> None:
                 break
             except DatabaseUnavailable:
                 assert time.monotonic() < deadline
+
+
+def test_a_server_that_does_not_answer_is_given_up_in_time_and_used_again_when_it_does(own_postgres: Any) -> None:
+    with open_pool(own_postgres.url("postgres"), 2, statement_seconds=1.0) as pool:
+        with pool.connection() as connection:
+            connection.execute("SELECT 1")
+            with own_postgres.stopped(), _ends_within(4.0), pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+        with own_postgres.stopped(), _ends_within(12.0), pytest.raises(DatabaseUnavailable), pool.connection():
+            pass
+        start = time.monotonic()
+        with pool.connection() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert time.monotonic() - start < 5
+
+
+def test_a_statement_that_takes_too_long_is_cancelled_and_others_go_on(database_url: str) -> None:
+    with open_pool(database_url, 2, statement_seconds=0.5) as pool:
+        with _ends_within(3.0), pytest.raises(DatabaseUnavailable, match="timeout"), pool.connection() as connection:
+            connection.execute("SELECT pg_sleep(20)")
+        with pool.connection() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_waiting_for_a_lock_counts_and_nothing_is_written(
+    database_url: str, connection: Connection[Any], tenant: Tenant
+) -> None:
+    collections.create(connection, tenant, "c", "7.1")
+    with (
+        open_pool(database_url, 2, statement_seconds=0.5) as pool,
+        connection.transaction(),
+        _ends_within(3.0),
+        pytest.raises(DatabaseUnavailable),
+        pool.connection() as waiting,
+    ):
+        collections.lock(connection, tenant, "c")
+        collections.lock(waiting, tenant, "c")
+
+
+@contextmanager
+def _ends_within(seconds: float) -> Iterator[None]:
+    """Fails, after the fact or by an alarm, if what is inside takes longer."""
+
+    def too_late(*_: object) -> None:
+        pytest.fail(f"still waiting after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_pool_may_be_opened_before_its_database(tmp_path: Path) -> None:

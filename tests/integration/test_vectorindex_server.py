@@ -220,13 +220,28 @@ def test_a_connection_that_ends_under_a_request_is_tried_again(tmp_path: Path, r
         run_in_threads([serve, search])
 
 
-def test_nobody_there_is_told_at_once(tmp_path: Path) -> None:
+def test_nobody_there_is_told_soon(tmp_path: Path) -> None:
     start = time.monotonic()
-    client = IndexClient(f"unix://{tmp_path}/none.sock")
+    client = IndexClient(f"unix://{tmp_path}/none.sock", patience_seconds=0.2)
     assert not client.is_ready()
     with pytest.raises(IndexUnavailable):
         client.search(1, 0, unit(1), 1, 0.0)
     assert time.monotonic() - start < 1
+
+
+def test_a_search_waits_for_a_server_that_is_being_started_again(
+    server: IndexServer, pool: Pool, collection: Collection, run_in_threads: Any
+) -> None:
+    version, face_id = store(pool, unit(1))
+    patient = IndexClient(server.url, patience_seconds=START_TIMEOUT_SECONDS)
+    assert patient.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+    server.process.kill()
+    server.process.wait()
+
+    def search() -> None:
+        assert patient.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+
+    run_in_threads([search, server.start])
 
 
 def test_a_client_is_shared_by_threads(

@@ -17,63 +17,9 @@ from hypothesis import strategies as st
 from api import protocol, validation
 from api.errors import SerializationException
 from api.model import OPERATIONS, SERVICE
+from benchmarks.shapes import values
 
 FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-
-
-PROJECT = "arn:aws:rekognition:us-east-1:111122223333:project/parts"
-# Hypothesis would search long for texts of these patterns and of an allowed length.
-ARNS = {
-    "ProjectArn": f"{PROJECT}/1690405809285",
-    "ProjectVersionArn": f"{PROJECT}/version/v1/1690405809285",
-    "ProjectVersionId": f"{PROJECT}/version/v1/1690405809285",
-    "DatasetArn": f"{PROJECT}/dataset/train/1690405809285",
-}
-
-
-def strings(shape: Any) -> st.SearchStrategy[str]:
-    limits = shape.metadata
-    if shape.name in ARNS:
-        return st.just(ARNS[shape.name])
-    if "enum" in limits:
-        return st.sampled_from(limits["enum"])
-    low, high = limits.get("min", 0), min(limits.get("max", 60), max(60, limits.get("min", 0)))
-    if "pattern" in limits:
-        pattern = validation.java_pattern(limits["pattern"])
-        return st.from_regex(pattern, fullmatch=True).filter(lambda text: low <= len(text) <= high)
-    return st.text(st.characters(exclude_categories=["Cs"]), min_size=low, max_size=high)
-
-
-def values(shape: Any, depth: int = 0) -> st.SearchStrategy[Any]:
-    """Valid values of a shape, as boto3 callers give them and its answers hold them."""
-    limits = shape.metadata
-    match shape.type_name:
-        case "structure":
-            members = {name: values(member, depth + 1) for name, member in shape.members.items()}
-            required = {name: members.pop(name) for name in shape.required_members}
-            return st.fixed_dictionaries(required, optional=members)
-        case "list":
-            low = limits.get("min", 0)
-            return st.lists(
-                values(shape.member, depth + 1), min_size=low, max_size=max(low, min(2, limits.get("max", 2)))
-            )
-        case "map":
-            return st.dictionaries(values(shape.key), values(shape.value), max_size=2)
-        case "string":
-            return strings(shape)
-        case "boolean":
-            return st.booleans()
-        case "float":
-            return st.floats(limits.get("min", -1e9), limits.get("max", 1e9))
-        case "integer":
-            return st.integers(limits.get("min", -(2**31)), limits.get("max", 2**31 - 1))
-        case "long":
-            return st.integers(limits.get("min", -(2**63)), limits.get("max", 2**63 - 1))
-        case "blob":
-            return st.binary(min_size=limits.get("min", 0), max_size=100)
-        case "timestamp":
-            return st.integers(0, 2**32 * 1000).map(lambda ms: datetime.fromtimestamp(ms / 1000, UTC))
-    raise AssertionError(shape.type_name)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

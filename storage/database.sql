@@ -1,0 +1,4 @@
+-- name: set_limits
+-- Bounds what a connection does, in milliseconds: a statement with its waiting for locks, and a transaction's silence.
+SELECT set_config('statement_timeout', %(statement)s::text, false),
+       set_config('idle_in_transaction_session_timeout', %(silence)s::text, false);
