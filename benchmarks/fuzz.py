@@ -7,6 +7,7 @@ finding is reduced to a small request and printed with the arguments that lead t
 """
 
 import argparse
+import contextlib
 import io
 import itertools
 import sys
@@ -95,8 +96,10 @@ def run(
     with tqdm(total=requests, desc="requests", unit="", file=sys.stderr, smoothing=0.01) as progress:
         measure_at = 0
         for number, name in zip(itertools.count(first_seed), itertools.cycle(turns)):
-            if progress.n >= requests:
+            if progress.n >= requests or not checks:
                 break
+            if name not in checks:
+                continue
             if memory and progress.n >= measure_at:
                 memory.measure()
                 measure_at += requests // MEASURED
@@ -106,8 +109,6 @@ def run(
                 place_again = f"--only {name!r} --seed {number} --requests {examples}"
                 findings.append(f"{finding}\n  again: python -m benchmarks.fuzz {place_again}")
                 del checks[name]
-                turns = [left for left in turns if left != name]
-                break
     try:
         sender.check_alive()
     except (Finding, OSError) as error:
@@ -153,10 +154,8 @@ def prepared(place: Endpoint) -> Known:
     face_ids = ["00000000-0000-4000-8000-000000000000"]
     picture = PORTRAIT.read_bytes()
     for name in COLLECTIONS[:2]:
-        try:
+        with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
             client.create_collection(CollectionId=name)
-        except client.exceptions.ResourceAlreadyExistsException:
-            pass
         records = client.index_faces(CollectionId=name, Image={"Bytes": picture})["FaceRecords"]
         face_ids += [record["Face"]["FaceId"] for record in records]
     return _known(face_ids, picture, client.list_collections(MaxResults=1).get("NextToken", "none"))

@@ -1,5 +1,6 @@
 """Sends requests of the fuzzer and judges the answers: no server error, no hang, no answer outside the model."""
 
+import contextlib
 import http.client
 import re
 import socket
@@ -17,7 +18,7 @@ from benchmarks.endpoint import Endpoint
 
 ANSWER_SECONDS = 20.0
 SETTLE_SECONDS = 0.02
-"""For an answer to come before our end of the connection closes; the server then has ANSWER_SECONDS to close its own."""
+"""For an answer to come before our end of the connection closes; the server then has ANSWER_SECONDS for its own."""
 SHOWN_BYTES = 2000
 
 
@@ -64,10 +65,8 @@ class Sender:
             with socket.create_connection(self._address, timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(sent)
                 connection.settimeout(SETTLE_SECONDS)
-                try:
+                with contextlib.suppress(TimeoutError):
                     received = connection.recv(65536)
-                except TimeoutError:
-                    pass
                 connection.settimeout(ANSWER_SECONDS)
                 connection.shutdown(socket.SHUT_WR)
                 while more := connection.recv(65536):

@@ -12,7 +12,6 @@ from inference import errors, wire
 from inference.pipelines.request import FacesRequest
 from inference.types import FacesResult
 
-
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
 PAUSE_SECONDS = 0.05

@@ -43,21 +43,22 @@ class BoundedConnection(Connection[TupleRow]):
 
     answer_seconds: float | None = None
 
-    def wait(self, gen: PQGen[Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    def wait(self, gen: PQGen[Any], interval: float = 0.1, timeout: float | None = None) -> Any:
         """Run one exchange with the server."""
+        bound = self.answer_seconds if timeout is None else timeout
         try:
-            return super().wait(gen, *args, timeout=timeout or self.answer_seconds, **kwargs)
+            return super().wait(gen, interval, bound)
         except errors._WaitTimeout as error:
             self.pgconn.finish()
-            raise OperationalError(f"no answer within {timeout or self.answer_seconds} s") from error
+            raise OperationalError(f"no answer within {bound} s") from error
 
 
-class Pool(ConnectionPool[BoundedConnection]):
+class Pool(ConnectionPool[Connection[TupleRow]]):
     """A pool whose `connection()` raises DatabaseUnavailable when the server cannot serve: it cannot be reached, is
     lost meanwhile, takes too long or has no room."""
 
     @contextmanager
-    def connection(self, timeout: float | None = None) -> Iterator[BoundedConnection]:
+    def connection(self, timeout: float | None = None) -> Iterator[Connection[TupleRow]]:
         """Check a working connection out for one transaction: committed at the end, rolled back on an exception."""
         try:
             with super().connection(timeout) as connection:
@@ -89,8 +90,9 @@ def open_pool(database_url: str, max_connections: int, statement_seconds: float 
     )
 
 
-def configure(connection: BoundedConnection, statement_seconds: float = STATEMENT_SECONDS) -> None:
+def configure(connection: Connection[Any], statement_seconds: float = STATEMENT_SECONDS) -> None:
     """Bound what one connection waits for, and make it speak binary, with embeddings as float32 arrays."""
+    assert isinstance(connection, BoundedConnection)
     connection.answer_seconds = statement_seconds + _GRACE_SECONDS
     limits = {"statement": round(statement_seconds * 1000), "silence": round(SILENCE_SECONDS * 1000)}
     connection.execute(_SQL["set_limits"], limits)
@@ -99,7 +101,8 @@ def configure(connection: BoundedConnection, statement_seconds: float = STATEMEN
     connection.cursor_factory = BinaryCursor
 
 
-def _check(connection: BoundedConnection) -> None:
+def _check(connection: Connection[Any]) -> None:
+    assert isinstance(connection, BoundedConnection)
     bound = connection.answer_seconds
     connection.answer_seconds = CHECKOUT_TIMEOUT_SECONDS
     ConnectionPool.check_connection(connection)

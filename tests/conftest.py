@@ -1,9 +1,11 @@
 """What all tests share: a mark by folder, and where the models and the pictures are."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from inference.packs import catalogue, store
 
@@ -37,3 +39,13 @@ def collins() -> bytes:
 def hopper() -> bytes:
     """A portrait of somebody else, 512 x 600, with one face."""
     return (PICTURES / "grace_hopper.jpg").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of a local S3 server that accepts any credentials."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -101,7 +101,7 @@ class SmallServer:
 
 
 @pytest.fixture(scope="session")
-def stack(models_dir: Path) -> Iterator[Stack]:
+def stack(models_dir: Path, s3_server: str) -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="rek") as folder:
         home, port = Path(folder) / "home", _free_port()
         environment = {
@@ -111,7 +111,12 @@ def stack(models_dir: Path) -> Iterator[Stack]:
         log = Path(folder) / "serve.log"
         command = [sys.executable, "-m", "openrek", "serve", "--home", str(home), "--port", str(port)]
         with log.open("wb") as out:
-            process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+            behind = {
+                "AWS_ACCESS_KEY_ID": "local",
+                "AWS_SECRET_ACCESS_KEY": "local",
+                "OPENREK_S3_ENDPOINT_URL": s3_server,
+            }
+            process = subprocess.Popen(command, env=environment | behind, stdout=out, stderr=subprocess.STDOUT)
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, log.read_text)
             yield Stack(f"http://127.0.0.1:{port}", "eu-central-1", home, environment)

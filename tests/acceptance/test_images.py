@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import pytest
 from PIL import Image
 
@@ -86,3 +87,29 @@ def test_an_object_over_15_mb_is_too_large(stack: Any, client: Any, tmp_path: Pa
     stack.openrek("buckets", "add", bucket, str(tmp_path), "--region", stack.region)
     with pytest.raises(client.exceptions.ImageTooLargeException):
         client.detect_faces(Image={"S3Object": {"Bucket": bucket, "Name": "large.jpg"}})
+
+
+def test_objects_of_an_s3_endpoint_in_every_version(
+    client: Any, s3_server: str, collins: bytes, group: bytes, blank: bytes
+) -> None:
+    bucket = f"versions-{uuid4()}"
+    session = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
+    s3 = session.client("s3", endpoint_url=s3_server)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    pictures = {1: collins, 2: group, 0: blank}
+    versions = {
+        n: s3.put_object(Bucket=bucket, Key="a b/ü.jpg", Body=data)["VersionId"] for n, data in pictures.items()
+    }
+
+    def faces(**version: str) -> int:
+        return len(
+            client.detect_faces(Image={"S3Object": {"Bucket": bucket, "Name": "a b/ü.jpg"} | version})["FaceDetails"]
+        )
+
+    assert faces() == 0, "the newest version has no face"
+    for count, version in versions.items():
+        assert faces(Version=version) == count
+    for missing in ({"Version": "no-such-version"}, {"Name": "absent.jpg"}):
+        with pytest.raises(client.exceptions.InvalidS3ObjectException):
+            faces(**missing)

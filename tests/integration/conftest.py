@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from moto.server import ThreadedMotoServer
 from psycopg import Connection, sql
 
 from openrek import postgres as postgres_of_wheel
@@ -160,16 +159,12 @@ def broker_url(service_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint_url() -> Iterator[str]:
-    """A local S3 server, with any credentials accepted and set in the environment."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+def s3_endpoint_url(s3_server: str) -> Iterator[str]:
+    """A local S3 server, with credentials set in the environment."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", "local")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
-        yield f"http://{host}:{port}"
-    server.stop()
+        yield s3_server
 
 
 @pytest.fixture
