@@ -14,22 +14,23 @@ from openrek.settings import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
+HOME = Path("/srv/openrek")  # short, unlike some temporary folders: sockets of a long home lie elsewhere
 
 
-def test_defaults_lie_in_the_home_folder(tmp_path: Path) -> None:
-    settings = Settings.from_environment({}, {"home": tmp_path})
-    assert settings.models_dir == tmp_path / "models"
-    assert settings.database_url == f"postgresql://openrek@/openrek?host={tmp_path}/run-postgres"
-    assert settings.inference_url == f"unix://{tmp_path}/run/inference.sock"
+def test_defaults_lie_in_the_home_folder() -> None:
+    settings = Settings.from_environment({}, {"home": HOME})
+    assert settings.models_dir == HOME / "models"
+    assert settings.database_url == f"postgresql://openrek@/openrek?host={HOME}/run-postgres"
+    assert settings.inference_url == f"unix://{HOME}/run/inference.sock"
     assert (settings.port, settings.region) == (9555, "us-east-1")
 
 
-def test_an_argument_goes_before_the_environment_which_goes_before_the_default(tmp_path: Path) -> None:
-    environment = {"OPENREK_HOME": str(tmp_path), "OPENREK_PORT": "1", "OPENREK_REGION": "eu-west-1", "REDIS_URL": ""}
+def test_an_argument_goes_before_the_environment_which_goes_before_the_default() -> None:
+    environment = {"OPENREK_HOME": str(HOME), "OPENREK_PORT": "1", "OPENREK_REGION": "eu-west-1", "REDIS_URL": ""}
     settings = Settings.from_environment(environment, {"port": 2, "host": None})
     assert (settings.port, settings.region, settings.host) == (2, "eu-west-1", "127.0.0.1")
-    assert settings.home == tmp_path
-    assert settings.redis_url == f"unix://{tmp_path}/run/valkey.sock", "an empty variable counts as not given"
+    assert settings.home == HOME
+    assert settings.redis_url == f"unix://{HOME}/run/valkey.sock", "an empty variable counts as not given"
 
 
 def test_a_given_address_is_not_ours_to_start(tmp_path: Path) -> None:
