@@ -1,8 +1,8 @@
 """The PostgreSQL server that comes as a wheel: how to create its data, start it, and see that it answers.
 
-PostgreSQL refuses to run as root, or as a user without a name, which containers like to give. Such a user runs it in a
-user namespace of its own, where it is user 65534 and the files stay the user's; where namespaces are not permitted, root
-runs it as the user `nobody`, who then owns the data folder.
+PostgreSQL refuses to run as root, or as a user without a name, which containers like to give. Such a user runs it in
+a user namespace of its own, where it is user 65534 and the files stay the user's; where namespaces are not permitted,
+root runs it as the user `nobody`, who then owns the data folder.
 """
 
 import asyncio
