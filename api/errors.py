@@ -221,6 +221,14 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
     ),
     storage.errors.TooManyCollections: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.GalleryFull: lambda error: ServiceQuotaExceededException(str(error)),
+    storage.errors.UserNotFound: lambda error: ResourceNotFoundException(
+        f"The user id: {error.values['user_id']} does not exist"
+    ),
+    storage.errors.UserExists: lambda error: ConflictException(
+        f"The user id: {error.values['user_id']} already exists"
+    ),
+    storage.errors.TooManyUsers: lambda error: ServiceQuotaExceededException(str(error)),
+    storage.errors.TooManyFacesOfUser: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.TooManyTags: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.FaceNotFound: lambda error: InvalidParameterException("faceId was not found in the collection."),
     storage.errors.TokenReused: lambda error: IdempotentParameterMismatchException(

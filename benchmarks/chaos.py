@@ -189,7 +189,7 @@ def _log_disagreements(stack: Stack, name: str, listed: set[UUID]) -> list[str]:
         wrong.append(f"the change log has gaps or ends before version {collection.version}")
     left: set[UUID] = set()
     for change in log:
-        (left.add if change.kind == "add" else left.discard)(UUID(bytes=change.face_id))
+        (left.add if change.action == "add" else left.discard)(UUID(bytes=change.id))
     if left != listed:
         wrong.append(f"the change log gives {len(left)} faces, {len(listed)} are listed")
     return wrong

@@ -1,4 +1,4 @@
-"""The change log of collections: what happened to the faces, version by version without gaps."""
+"""The change log of collections: what happened to faces and users, version by version without gaps."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,39 +14,46 @@ from storage import queries
 from storage.errors import CollectionNotFound
 from storage.vectors import Vector
 
+Kind = Literal["faces", "users"]
+"""What has a vector in a collection: faces, known by their ids, and users with faces, known by their keys."""
+
 _SQL = queries.load("changes")
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """One log entry. `face_id` has 16 bytes; `embedding` is None for a deletion, or if the face is gone since."""
+    """One log entry. `id` has 16 bytes; `embedding` is the present one, None for a deletion, or if there is none since.
+
+    Faces are added and deleted; users are replaced, also where they were not there before, and deleted.
+    """
 
     version: int
-    kind: Literal["add", "delete"]
-    face_id: bytes
+    kind: Kind
+    action: Literal["add", "replace", "delete"]
+    id: bytes
     embedding: Vector | None
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some faces: ids uint8[N, 16] and embeddings float32[N, D]."""
+    """Some faces or users: ids uint8[N, 16] and embeddings float32[N, D]."""
 
-    face_ids: npt.NDArray[np.uint8]
+    ids: npt.NDArray[np.uint8]
     embeddings: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """All faces of a collection at one version; `last_face_id` (16 bytes) is that of the log entry of that version.
+    """All that has a vector in a collection at one version; `last_id` (16 bytes) is that of the log entry of it.
 
-    `last_face_id` is None and `dimension` may be None at version 0.
+    `last_id` is None and `dimension` may be None at version 0.
     """
 
     version: int
-    last_face_id: bytes | None
+    last_id: bytes | None
     face_count: int
     dimension: int | None
-    blocks: Iterator[Block]
+    blocks: dict[Kind, Iterator[Block]]
 
 
 def heads(connection: Connection[Any]) -> dict[int, int]:
@@ -74,7 +81,7 @@ def since(connection: Connection[Any], collection_id: int, version: int, limit: 
 
 @contextmanager
 def gallery(connection: Connection[Any], collection_id: int, block_rows: int) -> Iterator[Gallery]:
-    """Read all faces of a live collection as of one version, in blocks streamed from the server while iterated over.
+    """Read all vectors of a live collection as of one version, in blocks streamed from the server while iterated over.
 
     The connection must not be in a transaction. Raises CollectionNotFound.
     """
@@ -83,10 +90,15 @@ def gallery(connection: Connection[Any], collection_id: int, block_rows: int) ->
         state = connection.execute(_SQL["state"], {"collection_id": collection_id}).fetchone()
         if state is None:
             raise CollectionNotFound(name=collection_id)
-        with ServerCursor(connection, "gallery") as cursor:
-            cursor.execute(_SQL["embeddings"], {"collection_id": collection_id}, binary=True)
-            version, last_face_id, face_count, dimension = state
-            yield Gallery(version, last_face_id, face_count, dimension, _blocks(cursor, block_rows))
+        with ServerCursor(connection, "faces") as faces, ServerCursor(connection, "users") as users:
+            faces.execute(_SQL["embeddings_of_faces"], {"collection_id": collection_id}, binary=True)
+            users.execute(_SQL["embeddings_of_users"], {"collection_id": collection_id}, binary=True)
+            version, last_id, face_count, dimension = state
+            blocks: dict[Kind, Iterator[Block]] = {
+                "faces": _blocks(faces, block_rows),
+                "users": _blocks(users, block_rows),
+            }
+            yield Gallery(version, last_id, face_count, dimension, blocks)
 
 
 def trim(connection: Connection[Any], keep: int, batch: int) -> int:

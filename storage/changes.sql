@@ -9,11 +9,14 @@ ORDER BY changed_at DESC;
 SELECT version FROM collections WHERE collection_id = %(collection_id)s AND deleted_at IS NULL;
 
 -- name: since
--- The log entries behind a version, in order, with the embeddings of the faces that are still there.
-SELECT changes.version, changes.kind, uuid_send(changes.face_id) AS face_id, faces.embedding
+-- The log entries behind a version, in order, with the present embeddings of what is still there.
+SELECT changes.version, changes.kind, changes.action, uuid_send(changes.id) AS id,
+       coalesce(faces.embedding, users.embedding) AS embedding
 FROM collection_changes AS changes
-LEFT JOIN faces ON changes.kind = 'add'
-    AND faces.collection_id = changes.collection_id AND faces.face_id = changes.face_id
+LEFT JOIN faces ON changes.kind = 'faces' AND changes.action <> 'delete'
+    AND faces.collection_id = changes.collection_id AND faces.face_id = changes.id
+LEFT JOIN users ON changes.kind = 'users' AND changes.action <> 'delete'
+    AND users.collection_id = changes.collection_id AND users.key = changes.id
 WHERE changes.collection_id = %(collection_id)s AND changes.version > %(version)s
 ORDER BY changes.version
 LIMIT %(limit)s;
@@ -23,14 +26,18 @@ LIMIT %(limit)s;
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 
 -- name: state
--- The state of a live collection with the last face that changed.
-SELECT collections.version, uuid_send(changes.face_id) AS last_face_id, collections.face_count, collections.dimension
+-- The state of a live collection with the id of the last entry.
+SELECT collections.version, uuid_send(changes.id) AS last_id, collections.face_count, collections.dimension
 FROM collections LEFT JOIN collection_changes AS changes USING (collection_id, version)
 WHERE collections.collection_id = %(collection_id)s AND collections.deleted_at IS NULL;
 
--- name: embeddings
+-- name: embeddings_of_faces
 -- The faces of a collection, in any order.
-SELECT uuid_send(face_id) AS face_id, embedding FROM faces WHERE collection_id = %(collection_id)s;
+SELECT uuid_send(face_id) AS id, embedding FROM faces WHERE collection_id = %(collection_id)s;
+
+-- name: embeddings_of_users
+-- The users of a collection that have faces, in any order.
+SELECT uuid_send(key) AS id, embedding FROM users WHERE collection_id = %(collection_id)s AND embedding IS NOT NULL;
 
 -- name: trim
 -- Removes some of the oldest log entries beyond the newest ones of each collection, oldest first.

@@ -69,6 +69,26 @@ def lock(connection: Connection[Any], tenant: Tenant, name: str) -> Collection:
     return _one(connection, "lock", tenant, name)
 
 
+def advance(
+    connection: Connection[Any],
+    collection: Collection,
+    *,
+    changes: int = 0,
+    faces: int = 0,
+    users: int = 0,
+    dimension: int | None = None,
+) -> Collection:
+    """A locked collection after so many entries in its log, and so many more (or fewer) faces and users.
+
+    `dimension` is the length of its embeddings, if this is the first to tell.
+    """
+    values = {"collection_id": collection.id, "changes": changes, "faces": faces, "users": users}
+    with connection.cursor(row_factory=class_row(Collection)) as cursor:
+        advanced = cursor.execute(_SQL["advance"], values | {"dimension": dimension}).fetchone()
+    assert advanced is not None
+    return advanced
+
+
 def page(connection: Connection[Any], tenant: Tenant, after: int | None, limit: int) -> list[Collection]:
     """At most `limit` live collections, ordered by the bytes of their names, behind that of the collection `after`.
 

@@ -26,6 +26,14 @@ FROM collections
 WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL
 FOR NO KEY UPDATE;
 
+-- name: advance
+-- Moves a collection to a new version, with the numbers of faces and users it then has.
+UPDATE collections
+SET version = version + %(changes)s, face_count = face_count + %(faces)s, user_count = user_count + %(users)s,
+    dimension = coalesce(dimension, %(dimension)s), changed_at = now()
+WHERE collection_id = %(collection_id)s
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+
 -- name: page
 -- The live collections whose names follow that of a given one, in byte order.
 SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension

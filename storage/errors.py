@@ -45,6 +45,22 @@ class FaceNotFound(StorageError):
     """The face {face_id} is not in the collection."""
 
 
+class UserNotFound(StorageError):
+    """The user {user_id} is not in the collection."""
+
+
+class UserExists(StorageError):
+    """The user {user_id} exists already."""
+
+
+class TooManyUsers(StorageError):
+    """The collection {name} has {limit} users, the most allowed."""
+
+
+class TooManyFacesOfUser(StorageError):
+    """The user {user_id} would have more than {limit} faces."""
+
+
 class TooManyTags(StorageError):
     """The resource {resource} would have more than {limit} tags."""
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 from psycopg import Connection, Cursor
-from psycopg.rows import RowMaker, class_row
+from psycopg.rows import RowMaker
 
 from storage import collections, queries
 from storage.collections import Collection
@@ -131,7 +131,7 @@ def delete(connection: Connection[Any], tenant: Tenant, collection_name: str, fa
         if deleted:
             log = {"collection_id": collection.id, "version": collection.version, "face_ids": deleted}
             connection.execute(_SQL["log_deletions"], log)
-            _advance(connection, collection, len(deleted), -len(deleted), None)
+            collections.advance(connection, collection, changes=len(deleted), faces=-len(deleted))
     failed = [
         FailedDeletion(face_id, owners.get(face_id), "has_user" if face_id in owners else "not_found")
         for face_id in wanted
@@ -209,19 +209,11 @@ def _insert(connection: Connection[Any], collection: Collection, fresh: list[tup
     with connection.cursor() as cursor:
         cursor.executemany(_SQL["insert"], rows)
     dimensions = {len(embedding) for _, embedding in fresh}
-    advanced = _advance(connection, collection, len(fresh), len(fresh), max(dimensions))
+    advanced = collections.advance(
+        connection, collection, changes=len(fresh), faces=len(fresh), dimension=max(dimensions)
+    )
     if dimensions != {advanced.dimension}:
         raise ValueError(f"embeddings of {dimensions} dimensions in a collection of {advanced.dimension}")
-    return advanced
-
-
-def _advance(
-    connection: Connection[Any], collection: Collection, changes: int, faces: int, dimension: int | None
-) -> Collection:
-    values = {"collection_id": collection.id, "changes": changes, "faces": faces, "dimension": dimension}
-    with connection.cursor(row_factory=class_row(Collection)) as cursor:
-        advanced = cursor.execute(_SQL["advance"], values).fetchone()
-    assert advanced is not None
     return advanced
 
 

@@ -16,16 +16,8 @@ WITH face AS (
             %(box_width)s, %(box_height)s, %(confidence)s, %(embedding)s)
     RETURNING collection_id, face_id
 )
-INSERT INTO collection_changes (collection_id, version, kind, face_id)
-SELECT collection_id, %(version)s, 'add', face_id FROM face;
-
--- name: advance
--- Moves a collection to a new version with the number of faces it then has.
-UPDATE collections
-SET version = version + %(changes)s, face_count = face_count + %(faces)s, changed_at = now(),
-    dimension = coalesce(dimension, %(dimension)s)
-WHERE collection_id = %(collection_id)s
-RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+INSERT INTO collection_changes (collection_id, version, kind, action, id)
+SELECT collection_id, %(version)s, 'faces', 'add', face_id FROM face;
 
 -- name: delete
 -- Removes the faces among the given ones that belong to no user.
@@ -40,8 +32,8 @@ WHERE collection_id = %(collection_id)s AND face_id = ANY(%(face_ids)s::uuid[]);
 
 -- name: log_deletions
 -- Enters the removal of faces, in the given order, into the change log behind a version.
-INSERT INTO collection_changes (collection_id, version, kind, face_id)
-SELECT %(collection_id)s, %(version)s + position, 'delete', face_id
+INSERT INTO collection_changes (collection_id, version, kind, action, id)
+SELECT %(collection_id)s, %(version)s + position, 'faces', 'delete', face_id
 FROM unnest(%(face_ids)s::uuid[]) WITH ORDINALITY AS deleted (face_id, position);
 
 -- name: page

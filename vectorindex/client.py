@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from storage.changes import Kind
 from vectorindex.messages import Matches, Search
 
 _CONNECT_TIMEOUT_SECONDS = 2.0
@@ -38,9 +39,9 @@ class UnknownCollection(Exception):
 
 @dataclass(frozen=True)
 class Match:
-    """A face found, with the cosine (-1..1) of its embedding and the query."""
+    """A face (its id) or user (its key) found, with the cosine (-1..1) of its embedding and the query."""
 
-    face_id: UUID
+    id: UUID
     score: float
 
 
@@ -66,20 +67,23 @@ class IndexClient:
     def search(
         self,
         collection_id: int,
+        kind: Kind,
         at_least: int,
         query: npt.NDArray[np.float32],
         k: int,
         min_score: float,
         exclude: UUID | None = None,
     ) -> list[Match]:
-        """The at most `k` faces most similar to the unit vector `query`, float32[D], best first.
+        """The at most `k` faces or users most similar to the unit vector `query`, float32[D], best first.
 
         Every change of the collection up to version `at_least` is seen, later ones may be. Only cosines of at least
-        `min_score`; without the face `exclude`.
+        `min_score`; without `exclude`.
         Raises UnknownCollection, IndexUnavailable; ValueError if the query does not fit the collection.
         """
         excluded = None if exclude is None else exclude.bytes
-        search = Search(collection_id, at_least, query.astype("<f4", copy=False).tobytes(), k, min_score, excluded)
+        search = Search(
+            collection_id, kind, at_least, query.astype("<f4", copy=False).tobytes(), k, min_score, excluded
+        )
         answer = self._post(_encode(search))
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise UnknownCollection(collection_id)
@@ -90,7 +94,7 @@ class IndexClient:
         matches = _decode(answer.content)
         ids = (matches.ids[start : start + 16] for start in range(0, len(matches.ids), 16))
         scores = np.frombuffer(matches.scores, "<f4").tolist()
-        return [Match(UUID(bytes=face_id), score) for face_id, score in zip(ids, scores, strict=True)]
+        return [Match(UUID(bytes=one), score) for one, score in zip(ids, scores, strict=True)]
 
     def is_ready(self) -> bool:
         """Whether the server answers and reaches its database."""

@@ -1,12 +1,14 @@
 """Keeps indexes in memory in step with the collections in the database.
 
-An index is opened from its snapshot or, failing that, from all faces as of one version; after that the change log
-brings it from version to version. The newest entry that an index holds must be in the log it follows: if the log was
-trimmed past it, or the database restored to another past, the index is opened anew.
+A collection has an index of its faces and one of its users, both of one version. They are opened from a snapshot or,
+failing that, from all rows as of one version; after that the change log brings them from version to version. The
+newest entry that they hold must be in the log they follow: if the log was trimmed past it, or the database restored to
+another past, they are opened anew.
 """
 
 import logging
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from storage.database import Pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
 from vectorindex import snapshots
 from vectorindex.index import ID_BYTES, Ids, VectorIndex
-from vectorindex.snapshots import Snapshot
+from vectorindex.snapshots import Indexes, Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 _BLOCK_ROWS = 4096
 # Fewer changes are not worth a snapshot: the database gives them back in no time.
 _SNAPSHOT_CHANGES = 1000
-# A snapshot is written when at least this part of the faces changed since the last one.
+# A snapshot is written when at least this part of the vectors changed since the last one.
 _SNAPSHOT_SHARE = 0.1
 
 
@@ -55,8 +57,8 @@ class Follower:
         self._lock = threading.Lock()
         snapshot_dir.mkdir(parents=True, exist_ok=True)
 
-    def at_least(self, collection_id: int, version: int) -> tuple[VectorIndex, int]:
-        """The index of a collection with all changes up to `version`, and the version it has.
+    def at_least(self, collection_id: int, version: int) -> tuple[Indexes, int]:
+        """The indexes of a collection with all changes up to `version`, and the version they have.
 
         Raises CollectionNotFound if the collection is deleted and not held any more, OutOfStep if it never had that
         version, DatabaseUnavailable.
@@ -70,7 +72,7 @@ class Follower:
                     state = self._catch_up(followed)
         if state.version < version:
             raise OutOfStep(f"collection {collection_id} is at version {state.version}, not {version}")
-        return state.index, state.version
+        return state.indexes, state.version
 
     def poll(self) -> None:
         """Bring every live collection up to date, most recently changed first, and let go of deleted ones.
@@ -129,7 +131,7 @@ class Follower:
                 followed.state = snapshots.read(self._snapshot_dir, followed.collection_id)
                 followed.saved_version = followed.state.version if followed.state else 0
             if followed.state is None or not self._apply_log(followed, followed.state):
-                # Let go of the old index first: two may not fit. Its snapshot is of no use either.
+                # Let go of the old indexes first: both may not fit. Their snapshot is of no use either.
                 followed.state, followed.saved_version = None, 0
                 followed.state = self._read_all(followed.collection_id)
         except CollectionNotFound:
@@ -145,17 +147,18 @@ class Follower:
                 # The entry of our own version comes first, to see that the log is the one we followed.
                 entries = changes.since(connection, followed.collection_id, max(state.version - 1, 0), _BLOCK_ROWS)
             if state.version:
-                if not entries or (entries[0].version, entries[0].face_id) != (state.version, state.last_face_id):
+                if not entries or (entries[0].version, entries[0].id) != (state.version, state.last_id):
                     return False
                 entries = entries[1:]
             if not entries:
                 return head == state.version
             if entries[0].version != state.version + 1:
                 return False
-            # Should applying them fail halfway, the index is of no version.
+            # Should applying them fail halfway, the indexes are of no version.
             followed.state = None
-            _apply(state.index, entries)
-            followed.state = state = Snapshot(entries[-1].version, entries[-1].face_id, state.index)
+            for kind, index in state.indexes.items():
+                _apply(index, [entry for entry in entries if entry.kind == kind])
+            followed.state = state = Snapshot(entries[-1].version, entries[-1].id, state.indexes)
             if state.version >= head:
                 return True
 
@@ -164,18 +167,19 @@ class Follower:
             self._pool.connection() as connection,
             changes.gallery(connection, collection_id, _BLOCK_ROWS) as gallery,
         ):
-            index = VectorIndex(gallery.face_count)
-            for block in gallery.blocks:
-                index.update(block.face_ids[:0], block.face_ids, block.embeddings)
-        log.info("read %d faces of collection %d at version %d", len(index), collection_id, gallery.version)
-        return Snapshot(gallery.version, gallery.last_face_id or bytes(ID_BYTES), index)
+            indexes: Indexes = {"faces": VectorIndex(gallery.face_count), "users": VectorIndex()}
+            for kind, blocks in gallery.blocks.items():
+                for block in blocks:
+                    indexes[kind].update(block.ids[:0], block.ids, block.embeddings)
+        log.info("read %d vectors of collection %d at version %d", _size(indexes), collection_id, gallery.version)
+        return Snapshot(gallery.version, gallery.last_id or bytes(ID_BYTES), indexes)
 
     def _save_if_due(self, followed: _Followed) -> None:
         state = followed.state
         if state is None:
             return
         changed = state.version - followed.saved_version
-        if changed < max(_SNAPSHOT_CHANGES, len(state.index) * _SNAPSHOT_SHARE):
+        if changed < max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE):
             return
         with followed.lock:
             if followed.state is None:
@@ -187,15 +191,20 @@ class Follower:
 
 
 def _apply(index: VectorIndex, entries: list[Change]) -> None:
-    """Apply log entries at once: of each face only its last entry counts."""
-    last = {entry.face_id: entry for entry in entries}
-    removed = {entry.face_id for entry in entries if entry.kind == "delete"}
-    # An added face without embedding was deleted since: its deletion is still to come.
-    added = [(face_id, entry.embedding) for face_id, entry in last.items() if entry.kind == "add"]
-    present = [(face_id, embedding) for face_id, embedding in added if embedding is not None]
-    vectors = np.stack([embedding for _, embedding in present]) if present else np.empty((0, 0), np.float32)
-    index.update(_ids(removed), _ids([face_id for face_id, _ in present]), vectors)
+    """Apply log entries of one kind at once: of each face or user only its last entry counts."""
+    removed = {entry.id for entry in entries if entry.action != "add"}
+    last = {entry.id: entry for entry in entries}
+    # What was added without having an embedding was deleted since: its deletion is still to come.
+    present = {
+        one: entry.embedding for one, entry in last.items() if entry.action != "delete" and entry.embedding is not None
+    }
+    vectors = np.stack(list(present.values())) if present else np.empty((0, 0), np.float32)
+    index.update(_ids(removed), _ids(present), vectors)
 
 
-def _ids(face_ids: set[bytes] | list[bytes]) -> Ids:
-    return np.frombuffer(b"".join(face_ids), np.uint8).reshape(-1, ID_BYTES)
+def _ids(ids: Iterable[bytes]) -> Ids:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(-1, ID_BYTES)
+
+
+def _size(indexes: Indexes) -> int:
+    return sum(map(len, indexes.values()))

@@ -1,4 +1,4 @@
-"""Exact cosine search over the embeddings of one collection, in memory."""
+"""Exact cosine search over the embeddings of the faces, or the users, of one collection, in memory."""
 
 import threading
 from collections.abc import Iterator

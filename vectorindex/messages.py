@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
+from storage.changes import Kind
+
 
 @dataclass(frozen=True)
 class Search:
-    """A search of a collection that has all changes up to version `at_least`.
+    """A search of a collection's faces or users that has all changes up to version `at_least`.
 
-    `query` holds a unit vector as little-endian float32; `exclude` is a face id of 16 bytes.
+    `query` holds a unit vector as little-endian float32; `exclude` is a face's id or a user's key of 16 bytes.
     """
 
     collection_id: int
+    kind: Kind
     at_least: int
     query: bytes
     k: int

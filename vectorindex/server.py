@@ -98,9 +98,9 @@ def run(
 
 def _search(follower: Follower, body: bytes) -> bytes:
     wanted = _decode(body)
-    index, version = follower.at_least(wanted.collection_id, wanted.at_least)
+    indexes, version = follower.at_least(wanted.collection_id, wanted.at_least)
     query = np.frombuffer(wanted.query, "<f4").astype(np.float32, copy=False)
-    ids, scores = index.search(query, wanted.k, wanted.min_score, wanted.exclude)
+    ids, scores = indexes[wanted.kind].search(query, wanted.k, wanted.min_score, wanted.exclude)
     return _encode(Matches(version, ids.tobytes(), scores.astype("<f4", copy=False).tobytes()))
 
 

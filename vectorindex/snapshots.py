@@ -1,7 +1,7 @@
-"""Files that hold an index as of one version, so that a start need not read it all from the database.
+"""Files that hold the indexes of a collection as of one version, so that a start need not read it from the database.
 
-Layout: a header, ids uint8[N, 16], vectors float32[N, D] (little endian), and the SHA-256 of all that.
-A file that does not add up is as good as none.
+Layout: a header; of faces and then of users: ids uint8[N, 16], vectors float32[N, D] (little endian); their SHA-256.
+A file that does not add up, or is of another format, is as good as none.
 """
 
 import hashlib
@@ -16,24 +16,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from storage.changes import Kind
 from vectorindex.index import ID_BYTES, Ids, VectorIndex, Vectors
 
 log = logging.getLogger(__name__)
 
-# Magic and format number, collection, version, last face, count, dimension.
-_HEADER = struct.Struct("<8sqq16sqi")
-_MAGIC = b"rekvec\x00\x01"
+# Magic and format number, collection, version, last entry's id; counts and dimensions of faces and users.
+_HEADER = struct.Struct("<8sqq16sqiqi")
+_MAGIC = b"rekvec\x00\x02"
 _DIGEST_BYTES = 32
 _BLOCK_ROWS = 65536
 
 
+Indexes = dict[Kind, VectorIndex]
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """An index that holds a collection as of `version`; `last_face_id` is that of the log entry of that version."""
+    """Indexes that hold a collection as of `version`; `last_id` is that of the log entry of that version."""
 
     version: int
-    last_face_id: bytes
-    index: VectorIndex
+    last_id: bytes
+    indexes: Indexes
 
 
 class _Corrupt(Exception):
@@ -41,12 +45,17 @@ class _Corrupt(Exception):
 
 
 def prepare(directory: Path, collection_id: int, snapshot: Snapshot) -> None:
-    """Copy an index to a file beside the snapshot of its collection. Raises OSError.
+    """Copy the indexes of a collection to a file beside its snapshot. Raises OSError.
 
-    Nobody may update the index meanwhile: it would be newer than its version.
+    Nobody may update them meanwhile: they would be newer than their version.
     """
-    with open(_path(directory, collection_id, "part"), "wb") as file, snapshot.index.contents() as (ids, vectors):
-        _write(file, collection_id, snapshot, ids, vectors)
+    faces, users = snapshot.indexes["faces"], snapshot.indexes["users"]
+    with (
+        open(_path(directory, collection_id, "part"), "wb") as file,
+        faces.contents() as of_faces,
+        users.contents() as of_users,
+    ):
+        _write(file, collection_id, snapshot, [of_faces, of_users])
 
 
 def commit(directory: Path, collection_id: int) -> None:
@@ -82,10 +91,13 @@ def _path(directory: Path, collection_id: int, kind: str = "vectors") -> Path:
     return directory / f"{collection_id}.{kind}"
 
 
-def _write(file: BufferedWriter, collection_id: int, snapshot: Snapshot, ids: Ids, vectors: Vectors) -> None:
+def _write(file: BufferedWriter, collection_id: int, snapshot: Snapshot, contents: list[tuple[Ids, Vectors]]) -> None:
     digest = hashlib.sha256()
-    header = _HEADER.pack(_MAGIC, collection_id, snapshot.version, snapshot.last_face_id, *vectors.shape)
-    for part in (header, _bytes_of(ids), _bytes_of(vectors.astype("<f4", copy=False))):
+    shapes = [length for _, vectors in contents for length in vectors.shape]
+    parts: list[bytes | memoryview] = [_HEADER.pack(_MAGIC, collection_id, snapshot.version, snapshot.last_id, *shapes)]
+    for ids, vectors in contents:
+        parts += [_bytes_of(ids), _bytes_of(vectors.astype("<f4", copy=False))]
+    for part in parts:
         digest.update(part)
         file.write(part)
     file.write(digest.digest())
@@ -103,20 +115,26 @@ def _read(file: BufferedReader, collection_id: int) -> Snapshot:
         return block
 
     header = take((_HEADER.size,), "u1").tobytes()
-    magic, collection, version, last_face_id, count, dimension = _HEADER.unpack(header)
-    size = _HEADER.size + count * (ID_BYTES + 4 * dimension) + _DIGEST_BYTES
-    if magic != _MAGIC or collection != collection_id or min(version, count, dimension) < 0:
-        raise _Corrupt("it is not one of this collection")
+    magic, collection, version, last_id, *shapes = _HEADER.unpack(header)
+    if magic != _MAGIC or collection != collection_id or min(version, *shapes) < 0:
+        raise _Corrupt("it is of another collection or format")
+    faces, users = shapes[:2], shapes[2:]
+    size = _HEADER.size + sum(count * (ID_BYTES + 4 * dimension) for count, dimension in (faces, users)) + _DIGEST_BYTES
     if os.fstat(file.fileno()).st_size != size:
         raise _Corrupt("it has the wrong size")
-    ids = take((count, ID_BYTES), "u1")
-    index = VectorIndex(count)
-    for start in range(0, count, _BLOCK_ROWS):
-        rows = slice(start, min(start + _BLOCK_ROWS, count))
-        index.update(ids[:0], ids[rows], take((rows.stop - rows.start, dimension), "<f4"))
+
+    def index(count: int, dimension: int) -> VectorIndex:
+        ids = take((count, ID_BYTES), "u1")
+        index = VectorIndex(count)
+        for start in range(0, count, _BLOCK_ROWS):
+            rows = slice(start, min(start + _BLOCK_ROWS, count))
+            index.update(ids[:0], ids[rows], take((rows.stop - rows.start, dimension), "<f4"))
+        return index
+
+    indexes: Indexes = {"faces": index(*faces), "users": index(*users)}
     if file.read() != digest.digest():
         raise _Corrupt("its checksum is wrong")
-    return Snapshot(version, last_face_id, index)
+    return Snapshot(version, last_id, indexes)
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:

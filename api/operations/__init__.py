@@ -6,23 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import collections, detection, faces, search, tagging
+from api.operations import collections, detection, faces, search, tagging, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
 HANDLERS: dict[str, Handler] = {
+    "AssociateFaces": users.associate_faces,
     "CompareFaces": detection.compare_faces,
     "CreateCollection": collections.create_collection,
+    "CreateUser": users.create_user,
     "DeleteCollection": collections.delete_collection,
     "DeleteFaces": faces.delete_faces,
+    "DeleteUser": users.delete_user,
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
+    "DisassociateFaces": users.disassociate_faces,
     "IndexFaces": faces.index_faces,
     "ListCollections": collections.list_collections,
     "ListFaces": faces.list_faces,
     "ListTagsForResource": tagging.list_tags_for_resource,
+    "ListUsers": users.list_users,
     "SearchFaces": search.search_faces,
     "SearchFacesByImage": search.search_faces_by_image,
+    "SearchUsers": search.search_users,
+    "SearchUsersByImage": search.search_users_by_image,
     "TagResource": tagging.tag_resource,
     "UntagResource": tagging.untag_resource,
 }

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from api.context import Context
-from api.errors import ResourceNotFoundException
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
 from api.operations.rendering import bounding_box, face_detail, rejection_reasons, stored_face
 from inference.types import Face
@@ -64,8 +63,8 @@ def list_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     wanted = [UUID(face_id) for face_id in request["FaceIds"]] if "FaceIds" in request else None
     with ctx.services.pool.connection() as connection:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-        if user_id is not None and not users.exists(connection, collection.id, user_id):
-            raise ResourceNotFoundException(f"The user id: {user_id} does not exist")
+        if user_id is not None:
+            users.get(connection, collection.id, user_id)
         found = faces.page(connection, collection.id, after, size + 1, wanted, user_id)
     page = found[:size]
     answer: dict[str, Any] = {

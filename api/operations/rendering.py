@@ -55,6 +55,10 @@ def stored_face(face: StoredFace) -> dict[str, Any]:
     }
 
 
+def user_status(has_faces: bool) -> str:
+    return "ACTIVE" if has_faces else "CREATED"
+
+
 def rejection_reasons(face: Face) -> list[str]:
     return [reason.upper() for reason in face.rejected]
 

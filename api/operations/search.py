@@ -1,4 +1,4 @@
-"""Searches in collections: SearchFaces and SearchFacesByImage."""
+"""Searches in collections, for faces and for users, by a stored face or user or by a picture."""
 
 from typing import Any
 from uuid import UUID
@@ -6,15 +6,20 @@ from uuid import UUID
 from api.context import Context
 from api.errors import InvalidParameterException
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
-from api.operations.rendering import bounding_box, percent, stored_face
+from api.operations.rendering import bounding_box, face_detail, percent, rejection_reasons, stored_face, user_status
 from inference import similarity
-from inference.types import Embedding
-from storage import collections, faces
+from inference.types import Embedding, Face, FacesResult
+from storage import collections, faces, users
+from storage.changes import Kind
 from storage.collections import Collection
 
-DEFAULT_FACE_MATCH_THRESHOLD = 80.0
-DEFAULT_MOST_MATCHES = 4096
-"""The real default is not documented; all that the range allows loses no match."""
+DEFAULT_THRESHOLD = 80.0
+DEFAULT_MOST_FACES = 4096
+DEFAULT_MOST_USERS = 500
+"""The real defaults of these two are not documented; all that the range allows loses no match."""
+
+COSINE_ERROR = 1e-6
+"""Of float32 sums; without this room a threshold of 100 would miss identical faces."""
 
 
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         embedding = faces.get_embedding(connection, collection.id, face_id)
     return {
         "SearchedFaceId": str(face_id),
-        "FaceMatches": _matches(ctx, request, collection, embedding, leave_out=face_id),
+        "FaceMatches": _face_matches(ctx, request, collection, embedding, leave_out=face_id),
         "FaceModelVersion": collection.face_model_version,
     }
 
@@ -35,9 +40,61 @@ def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
 
     Networks: face_detector, face_embedder.
     """
+    collection, result = _collection_and_faces(ctx, request)
+    probe = _probe(result)
+    if probe is None or probe.embedding is None:
+        raise InvalidParameterException("There are no faces in the image. Should be at least 1.")
+    return {
+        "SearchedFaceBoundingBox": bounding_box(probe.box),
+        "SearchedFaceConfidence": probe.confidence,
+        "FaceMatches": _face_matches(ctx, request, collection, probe.embedding),
+        "FaceModelVersion": collection.face_model_version,
+    }
+
+
+def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Finds the users most like a stored face or another user, by exact search over all users."""
+    user_id, face_id = request.get("UserId"), request.get("FaceId")
+    if (user_id is None) == (face_id is None):
+        raise InvalidParameterException
+    user, embedding = None, None
     with ctx.services.pool.connection() as connection:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-    result = ctx.services.inference.faces(
+        if user_id is not None:
+            user = users.get(connection, collection.id, user_id)
+            embedding = user.embedding
+        else:
+            embedding = faces.get_embedding(connection, collection.id, UUID(face_id))
+    return {
+        "UserMatches": _user_matches(ctx, request, collection, embedding, leave_out=user.key if user else None),
+        "FaceModelVersion": collection.face_model_version,
+        **({"SearchedUser": {"UserId": user_id}} if user else {"SearchedFace": {"FaceId": face_id}}),
+    }
+
+
+def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Finds the users most like the largest face of a picture, by exact search over all users.
+
+    Networks: face_detector, face_embedder.
+    """
+    collection, result = _collection_and_faces(ctx, request)
+    probe = _probe(result)
+    return {
+        "UserMatches": _user_matches(ctx, request, collection, probe.embedding if probe else None),
+        "FaceModelVersion": collection.face_model_version,
+        **({"SearchedFace": {"FaceDetail": face_detail(probe)}} if probe else {}),
+        "UnsearchedFaces": [
+            {"FaceDetails": face_detail(face), "Reasons": rejection_reasons(face) or ["FACE_NOT_LARGEST"]}
+            for face in result.faces
+            if face is not probe
+        ],
+    }
+
+
+def _collection_and_faces(ctx: Context, request: dict[str, Any]) -> tuple[Collection, FacesResult]:
+    with ctx.services.pool.connection() as connection:
+        collection = collections.get(connection, ctx.tenant, request["CollectionId"])
+    return collection, ctx.services.inference.faces(
         image_bytes(ctx, request["Image"]),
         embed="largest",
         quality=request.get("QualityFilter", "NONE").lower(),
@@ -45,45 +102,71 @@ def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
         face_model_version=collection.face_model_version,
         request_id=ctx.request_id,
     )
-    probe = next((face for face in result.faces if face.embedding is not None), None)
-    if probe is None or probe.embedding is None:
-        raise InvalidParameterException("There are no faces in the image. Should be at least 1.")
-    return {
-        "SearchedFaceBoundingBox": bounding_box(probe.box),
-        "SearchedFaceConfidence": probe.confidence,
-        "FaceMatches": _matches(ctx, request, collection, probe.embedding),
-        "FaceModelVersion": collection.face_model_version,
-    }
 
 
-def _matches(
+def _probe(result: FacesResult) -> Face | None:
+    """The largest face that the quality filter let pass: the one that has an embedding."""
+    return next((face for face in result.faces if face.embedding is not None), None)
+
+
+def _face_matches(
     ctx: Context,
     request: dict[str, Any],
     collection: Collection,
     embedding: Embedding,
     leave_out: UUID | None = None,
 ) -> list[dict[str, Any]]:
-    """The stored faces most like an embedding, best first, no older than the collection row that the caller read."""
-    threshold = request.get("FaceMatchThreshold", DEFAULT_FACE_MATCH_THRESHOLD)
-    calibration = similarity.of_version(collection.face_model_version)
-    near = ctx.services.index.search(
-        collection.id,
-        collection.version,
-        embedding,
-        request.get("MaxFaces", DEFAULT_MOST_MATCHES),
-        calibration.cosine_at(threshold) - COSINE_ERROR,
-        exclude=leave_out,
-    )
+    threshold = request.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
+    most = request.get("MaxFaces", DEFAULT_MOST_FACES)
+    near = _nearest(ctx, collection, "faces", embedding, threshold, most, leave_out)
     with ctx.services.pool.connection() as connection:
-        stored = faces.by_ids(connection, collection.id, [match.face_id for match in near])
-    scored = [(percent(calibration.similarity(match.score)), match.face_id) for match in near]
+        stored = faces.by_ids(connection, collection.id, near)
     return [
         {"Similarity": value, "Face": stored_face(stored[face_id])}
-        for value, face_id in scored
+        for face_id, value in near.items()
         # A face deleted since the index was read is no match.
-        if value >= threshold and face_id in stored
+        if face_id in stored
     ]
 
 
-COSINE_ERROR = 1e-6
-"""Of float32 sums; without this room a threshold of 100 would miss identical faces."""
+def _user_matches(
+    ctx: Context,
+    request: dict[str, Any],
+    collection: Collection,
+    embedding: Embedding | None,
+    leave_out: UUID | None = None,
+) -> list[dict[str, Any]]:
+    """The users most like an embedding; none where there is none to compare with."""
+    if embedding is None:
+        return []
+    threshold = request.get("UserMatchThreshold", DEFAULT_THRESHOLD)
+    most = request.get("MaxUsers", DEFAULT_MOST_USERS)
+    near = _nearest(ctx, collection, "users", embedding, threshold, most, leave_out)
+    with ctx.services.pool.connection() as connection:
+        known = users.by_keys(connection, collection.id, near)
+    return [
+        {"Similarity": value, "User": {"UserId": known[key], "UserStatus": user_status(has_faces=True)}}
+        for key, value in near.items()
+        # A user that was deleted, or lost its faces, since the index was read is no match.
+        if key in known
+    ]
+
+
+def _nearest(
+    ctx: Context,
+    collection: Collection,
+    kind: Kind,
+    embedding: Embedding,
+    threshold: float,
+    most: int,
+    leave_out: UUID | None,
+) -> dict[UUID, float]:
+    """Similarities of the faces or users most like an embedding, best first, by face id or user key.
+
+    From an index no older than the collection row that the caller read.
+    """
+    calibration = similarity.of_version(collection.face_model_version)
+    least = calibration.cosine_at(threshold) - COSINE_ERROR
+    near = ctx.services.index.search(collection.id, kind, collection.version, embedding, most, least, exclude=leave_out)
+    scored = {match.id: percent(calibration.similarity(match.score)) for match in near}
+    return {found: value for found, value in scored.items() if value >= threshold}

@@ -24,10 +24,10 @@ def test_log_tells_every_change_in_order(connection: Connection[Any], tenant: Te
     first, second = store(connection, tenant, 1), store(connection, tenant, 2)
     faces.delete(connection, tenant, "c", [first])
     log = changes.since(connection, collection.id, 0, 10)
-    assert [(change.version, change.kind, UUID(bytes=change.face_id)) for change in log] == [
-        (1, "add", first),
-        (2, "add", second),
-        (3, "delete", first),
+    assert [(change.version, change.kind, change.action, UUID(bytes=change.id)) for change in log] == [
+        (1, "faces", "add", first),
+        (2, "faces", "add", second),
+        (3, "faces", "delete", first),
     ]
     assert log[0].embedding is None, "the face is gone since"
     np.testing.assert_array_equal(log[1].embedding, faces.get_embedding(connection, collection.id, second))
@@ -61,11 +61,11 @@ def test_gallery_is_one_version_while_others_write(pool: Pool, tenant: Tenant) -
             last = max(changes.since(writer, collection.id, 0, 10), key=lambda change: change.version)
             store(writer, tenant, 99)
             faces.delete(writer, tenant, "c", [next(iter(expected))])
-        blocks = list(gallery.blocks)
-    assert [len(block.face_ids) for block in blocks] == [3, 3, 1]
-    assert {UUID(bytes=row.tobytes()) for block in blocks for row in block.face_ids} == expected
-    assert all(block.embeddings.shape == (len(block.face_ids), 16) for block in blocks)
-    assert (gallery.version, gallery.last_face_id, gallery.face_count, gallery.dimension) == (7, last.face_id, 7, 16)
+        blocks = list(gallery.blocks["faces"])
+    assert [len(block.ids) for block in blocks] == [3, 3, 1]
+    assert {UUID(bytes=row.tobytes()) for block in blocks for row in block.ids} == expected
+    assert all(block.embeddings.shape == (len(block.ids), 16) for block in blocks)
+    assert (gallery.version, gallery.last_id, gallery.face_count, gallery.dimension) == (7, last.id, 7, 16)
 
 
 def test_gallery_is_of_the_version_it_tells(
@@ -83,7 +83,7 @@ def test_gallery_is_of_the_version_it_tells(
         with pool.connection() as connection:
             reading.set()
             with changes.gallery(connection, collection.id, 10) as gallery:
-                assert sum(len(block.face_ids) for block in gallery.blocks) == gallery.face_count == gallery.version
+                assert sum(len(block.ids) for block in gallery.blocks["faces"]) == gallery.face_count == gallery.version
 
     def write() -> None:
         reading.wait(10)
@@ -98,8 +98,8 @@ def test_gallery_of_an_empty_and_of_a_deleted_collection(pool: Pool, tenant: Ten
     with pool.connection() as connection:
         collection = collections.create(connection, tenant, "c", "base-1")
     with pool.connection() as connection, changes.gallery(connection, collection.id, 3) as gallery:
-        assert (gallery.version, gallery.last_face_id, gallery.dimension) == (0, None, None)
-        assert list(gallery.blocks) == []
+        assert (gallery.version, gallery.last_id, gallery.dimension) == (0, None, None)
+        assert list(gallery.blocks["faces"]) == []
     with pool.connection() as connection:
         collections.delete(connection, tenant, "c")
     with (

@@ -132,7 +132,7 @@ def test_purging_removes_every_row_of_deleted_collections_in_batches(
         collection = collections.create(connection, tenant, name, "base-1")
         for number in range(7):
             faces.add(connection, tenant, name, uuid4(), None, [new_face(number)], LIMIT)
-        connection.execute("INSERT INTO users VALUES (%s, 'someone', 'active')", [collection.id])
+        connection.execute("INSERT INTO users VALUES (%s, 'someone')", [collection.id])
         connection.execute("UPDATE faces SET user_id = 'someone' WHERE collection_id = %s", [collection.id])
     collections.delete(connection, tenant, "gone")
     before = connection.execute("SELECT count(*) FROM faces").fetchone()

@@ -133,7 +133,7 @@ def test_no_faces_is_no_change(connection: Connection[Any], tenant: Tenant, coll
 def test_deletion_tells_each_face_apart(connection: Connection[Any], tenant: Tenant, collection: Collection) -> None:
     _, stored = faces.add(connection, tenant, "c", uuid4(), None, [new_face(i, left=i / 2) for i in range(3)], LIMIT)
     of_user, *others = [face.face_id for face in stored]
-    connection.execute("INSERT INTO users VALUES (%s, 'ann', 'active')", [collection.id])
+    connection.execute("INSERT INTO users VALUES (%s, 'ann')", [collection.id])
     connection.execute("UPDATE faces SET user_id = 'ann' WHERE face_id = %s", [of_user])
     unknown = uuid4()
     deletion = faces.delete(connection, tenant, "c", [unknown, others[1], of_user, others[0], others[1]])
@@ -145,7 +145,7 @@ def test_deletion_tells_each_face_apart(connection: Connection[Any], tenant: Ten
     after = collections.get(connection, tenant, "c")
     assert (after.face_count, after.version) == (1, 5)
     log = changes.since(connection, collection.id, 3, 10)
-    assert [(change.kind, UUID(bytes=change.face_id)) for change in log] == [
+    assert [(change.action, UUID(bytes=change.id)) for change in log] == [
         ("delete", others[1]),
         ("delete", others[0]),
     ]
@@ -160,7 +160,7 @@ def test_pages_hold_every_face_once_with_the_filters_asked_for(
         faces.add(connection, tenant, "c", uuid4(), None, [new_face(number)], LIMIT)[1][0].face_id
         for number in range(7)
     ]
-    connection.execute("INSERT INTO users VALUES (%s, 'ann', 'active')", [collection.id])
+    connection.execute("INSERT INTO users VALUES (%s, 'ann')", [collection.id])
     connection.execute("UPDATE faces SET user_id = 'ann' WHERE face_id = ANY(%s)", [stored[2:5]])
 
     def all_pages(**filters: Any) -> list[UUID]:
@@ -226,7 +226,7 @@ def test_many_writers_leave_a_log_without_gaps_and_the_right_count(
     assert after.face_count == len(stored)
     replayed: set[UUID] = set()
     for change in log:
-        (replayed.add if change.kind == "add" else replayed.remove)(UUID(bytes=change.face_id))
+        (replayed.add if change.action == "add" else replayed.remove)(UUID(bytes=change.id))
     assert replayed == stored
 
 

@@ -13,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from storage import changes, collections, faces
+from storage import changes, collections, faces, users
+from storage.changes import Kind
 from storage.collections import Collection
 from storage.database import Pool, open_pool
 from storage.errors import CollectionNotFound
@@ -56,15 +57,20 @@ def version_of(pool: Pool, name: str) -> int:
         return collections.get(connection, TENANT, name).version
 
 
-def held(follower: Follower, collection_id: int, version: int) -> dict[UUID, bytes]:
-    index, reached = follower.at_least(collection_id, version)
+def held(follower: Follower, collection_id: int, version: int, kind: Kind = "faces") -> dict[UUID, bytes]:
+    indexes, reached = follower.at_least(collection_id, version)
     assert reached >= version
-    with index.contents() as (ids, vectors):
+    with indexes[kind].contents() as (ids, vectors):
         return {UUID(bytes=bytes(one)): bytes(vector) for one, vector in zip(ids, vectors, strict=True)}
 
 
+def mean(vectors: list[Any]) -> Any:
+    total = np.sum(np.float64(vectors), axis=0)
+    return total / np.linalg.norm(total)
+
+
 class Followers(RuleBasedStateMachine):
-    """Two followers with folders of their own, one collection, and what it holds."""
+    """Two followers with folders of their own, one collection, and what it holds: faces, and whose they are."""
 
     pool: Pool
 
@@ -73,6 +79,8 @@ class Followers(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.followers = [self.start(side) for side in (0, 1)]
         self.faces: dict[UUID, Any] = {}
+        self.owners: dict[UUID, str] = {}
+        self.keys: dict[str, UUID] = {}
         self.name = str(uuid4())
         with self.pool.connection() as connection:
             self.collection = collections.create(connection, TENANT, self.name, "base-1")
@@ -94,19 +102,66 @@ class Followers(RuleBasedStateMachine):
     @rule(data=st.data())
     def delete(self, data: Any) -> None:
         chosen = data.draw(st.lists(st.sampled_from(list(self.faces)), min_size=1, max_size=5, unique=True))
-        delete(self.pool, self.name, *chosen)
-        for face_id in chosen:
+        free = [face_id for face_id in chosen if face_id not in self.owners]
+        delete(self.pool, self.name, *free)
+        for face_id in free:
             del self.faces[face_id]
 
-    @rule(side=st.sampled_from([0, 1]), seed=st.integers(0, 5), k=st.integers(1, 30), cut=st.floats(-1, 1))
-    def search(self, side: int, seed: int, k: int, cut: float) -> None:
-        index, _ = self.followers[side].at_least(self.collection.id, version_of(self.pool, self.name))
-        ids, scores = index.search(unit(seed), k, cut)
-        cosines = {face_id: float(np.float64(vector) @ unit(seed)) for face_id, vector in self.faces.items()}
+    @precondition(lambda self: self.faces)
+    @rule(data=st.data(), user_id=st.sampled_from("abc"))
+    def associate(self, data: Any, user_id: str) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(list(self.faces)), min_size=1, max_size=5, unique=True))
+        with self.pool.connection() as connection:
+            if user_id not in self.keys:
+                users.create(connection, TENANT, self.name, user_id, LIMIT)
+            users.associate(connection, TENANT, self.name, user_id, chosen, -1.0, LIMIT)
+            self.keys[user_id] = users.get(connection, self.collection.id, user_id).key
+        self.owners = dict.fromkeys(chosen, user_id) | self.owners
+
+    @precondition(lambda self: self.owners)
+    @rule(data=st.data())
+    def disassociate(self, data: Any) -> None:
+        user_id = data.draw(st.sampled_from(sorted(set(self.owners.values()))))
+        chosen = data.draw(st.lists(st.sampled_from(list(self.faces)), min_size=1, max_size=5, unique=True))
+        with self.pool.connection() as connection:
+            users.disassociate(connection, TENANT, self.name, user_id, chosen)
+        self.owners = {
+            face_id: owner for face_id, owner in self.owners.items() if owner != user_id or face_id not in chosen
+        }
+
+    @precondition(lambda self: self.keys)
+    @rule(data=st.data())
+    def delete_user(self, data: Any) -> None:
+        user_id = data.draw(st.sampled_from(sorted(self.keys)))
+        with self.pool.connection() as connection:
+            users.delete(connection, TENANT, self.name, user_id)
+        del self.keys[user_id]
+        self.owners = {face_id: owner for face_id, owner in self.owners.items() if owner != user_id}
+
+    def expected_users(self) -> dict[UUID, Any]:
+        return {
+            self.keys[user_id]: mean(
+                [self.faces[face_id] for face_id, owner in self.owners.items() if owner == user_id]
+            )
+            for user_id in set(self.owners.values())
+        }
+
+    @rule(
+        side=st.sampled_from([0, 1]),
+        kind=st.sampled_from(["faces", "users"]),
+        seed=st.integers(0, 5),
+        k=st.integers(1, 30),
+        cut=st.floats(-1, 1),
+    )
+    def search(self, side: int, kind: Kind, seed: int, k: int, cut: float) -> None:
+        indexes, _ = self.followers[side].at_least(self.collection.id, version_of(self.pool, self.name))
+        ids, scores = indexes[kind].search(unit(seed), k, cut)
+        vectors = self.faces if kind == "faces" else self.expected_users()
+        cosines = {one: float(np.float64(vector) @ unit(seed)) for one, vector in vectors.items()}
         found = {UUID(bytes=bytes(one)): score for one, score in zip(ids, scores.tolist(), strict=True)}
-        assert all(abs(cosines[face_id] - score) < 1e-6 for face_id, score in found.items())
+        assert all(abs(cosines[one] - score) < 1e-6 for one, score in found.items())
         worst = scores[-1] if len(found) == k else cut
-        assert all(cosines[face_id] < worst + 1e-6 for face_id in cosines.keys() - found.keys())
+        assert all(cosines[one] < worst + 1e-6 for one in cosines.keys() - found.keys())
 
     @rule(side=st.sampled_from([0, 1]))
     def poll(self, side: int) -> None:
@@ -130,7 +185,13 @@ class Followers(RuleBasedStateMachine):
     @invariant()
     def one_of_them_is_checked_whole(self) -> None:
         expected = {face_id: bytes(vector) for face_id, vector in self.faces.items()}
-        assert held(self.followers[0], self.collection.id, version_of(self.pool, self.name)) == expected
+        version = version_of(self.pool, self.name)
+        assert held(self.followers[0], self.collection.id, version) == expected
+        by_key = held(self.followers[0], self.collection.id, version, "users")
+        expected_users = self.expected_users()
+        assert by_key.keys() == expected_users.keys()
+        for key, vector in expected_users.items():
+            np.testing.assert_allclose(np.frombuffer(by_key[key], np.float32), vector, atol=1e-6)
 
 
 def test_followers_agree_with_an_oracle(module_database_url: str) -> None:
@@ -207,6 +268,57 @@ def test_a_database_restored_to_another_past_is_read_anew(
         for follower in (running, started):
             assert set(held(follower, collection.id, version_of(pool, "c"))) == {*first[:6], *other}
         assert len(reads) == reads_in_all
+
+
+def test_users_follow_from_the_snapshot_and_the_log(
+    pool: Pool, collection: Collection, tmp_path: Path, reads: list[int]
+) -> None:
+    stored = store(pool, "c", *map(unit, range(8)))
+    with pool.connection() as connection:
+        for user_id, share in (("ann", stored[:3]), ("bob", stored[3:])):
+            users.create(connection, TENANT, "c", user_id, LIMIT)
+            users.associate(connection, TENANT, "c", user_id, share, -1.0, LIMIT)
+        keys = {user_id: users.get(connection, collection.id, user_id).key for user_id in ("ann", "bob")}
+    running = Follower(pool, tmp_path)
+    running.poll()
+    assert set(held(running, collection.id, 10, "users")) == set(keys.values())
+    with pool.connection() as connection:
+        users.delete(connection, TENANT, "c", "bob")
+        users.disassociate(connection, TENANT, "c", "ann", stored[:1])
+    for follower in (running, Follower(pool, tmp_path)):
+        ((key, vector),) = held(follower, collection.id, 12, "users").items()
+        assert key == keys["ann"]
+        np.testing.assert_allclose(np.frombuffer(vector, np.float32), mean([unit(1), unit(2)]), atol=1e-6)
+        assert set(held(follower, collection.id, 12)) == set(stored)
+    assert len(reads) == 1
+
+
+def test_a_user_is_found_at_every_moment_of_its_changes(
+    pool: Pool, collection: Collection, two_followers: list[Follower], run_in_threads: Any
+) -> None:
+    """A search between two changes of a user's vector, while followers apply them, finds it."""
+    stored = store(pool, "c", *map(unit, range(3)))
+    with pool.connection() as connection:
+        users.create(connection, TENANT, "c", "ann", LIMIT)
+        users.associate(connection, TENANT, "c", "ann", stored[:1], -1.0, LIMIT)
+        key = users.get(connection, collection.id, "ann").key
+    done = threading.Event()
+
+    def change() -> None:
+        for _ in range(40):
+            for work in (users.associate, users.disassociate):
+                extra = (-1.0, LIMIT) if work is users.associate else ()
+                with pool.connection() as connection:
+                    work(connection, TENANT, "c", "ann", stored[1:], *extra)  # type: ignore[operator]
+        done.set()
+
+    def search() -> None:
+        while not done.is_set():
+            indexes, _ = two_followers[0].at_least(collection.id, 4)
+            ids, _ = indexes["users"].search(unit(0), 5, -1.0)
+            assert list(map(bytes, ids)) == [key.bytes]
+
+    run_in_threads([change, search])
 
 
 def test_a_version_that_was_never_reached_is_an_error(pool: Pool, collection: Collection, tmp_path: Path) -> None:
@@ -318,7 +430,8 @@ def test_no_search_misses_an_acknowledged_write(
 
         def sees(face_id: UUID, version: int) -> list[bool]:
             searches = [
-                follower.at_least(collection.id, version)[0].search(mine, 50, 0.99) for follower in two_followers
+                follower.at_least(collection.id, version)[0]["faces"].search(mine, 50, 0.99)
+                for follower in two_followers
             ]
             return [face_id.bytes in map(bytes, ids) for ids, _ in searches]
 

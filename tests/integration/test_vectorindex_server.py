@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from storage import collections, faces, migrations
+from storage import collections, faces, migrations, users
 from storage.collections import Collection
 from storage.database import Pool
 from storage.faces import Box4, NewFace
@@ -109,23 +109,23 @@ def delete(pool: Pool, face_id: UUID) -> int:
 
 def test_search_finds_the_best_first(server: IndexServer, pool: Pool, collection: Collection) -> None:
     stored = [store(pool, unit(seed))[1] for seed in range(5)]
-    matches = server.client.search(collection.id, 5, unit(3), 10, -1.0)
-    assert {match.face_id for match in matches} == set(stored)
-    assert (matches[0].face_id, matches[0].score) == (stored[3], 1.0)
+    matches = server.client.search(collection.id, "faces", 5, unit(3), 10, -1.0)
+    assert {match.id for match in matches} == set(stored)
+    assert (matches[0].id, matches[0].score) == (stored[3], 1.0)
     assert [match.score for match in matches] == sorted((match.score for match in matches), reverse=True)
-    assert server.client.search(collection.id, 5, unit(3), 2, -1.0) == matches[:2]
-    assert server.client.search(collection.id, 5, unit(3), 10, matches[1].score) == matches[:2]
-    assert server.client.search(collection.id, 5, unit(3), 3, -1.0, exclude=stored[3]) == matches[1:4]
+    assert server.client.search(collection.id, "faces", 5, unit(3), 2, -1.0) == matches[:2]
+    assert server.client.search(collection.id, "faces", 5, unit(3), 10, matches[1].score) == matches[:2]
+    assert server.client.search(collection.id, "faces", 5, unit(3), 3, -1.0, exclude=stored[3]) == matches[1:4]
 
 
 def test_refusals(server: IndexServer, pool: Pool, collection: Collection) -> None:
     store(pool, unit(1))
     with pytest.raises(UnknownCollection):
-        server.client.search(collection.id + 1, 0, unit(1), 1, 0.0)
+        server.client.search(collection.id + 1, "faces", 0, unit(1), 1, 0.0)
     with pytest.raises(ValueError, match="16"):
-        server.client.search(collection.id, 0, unit(1, 16), 1, 0.0)
+        server.client.search(collection.id, "faces", 0, unit(1, 16), 1, 0.0)
     with pytest.raises(IndexUnavailable, match="version"):
-        server.client.search(collection.id, 99, unit(1), 1, 0.0)
+        server.client.search(collection.id, "faces", 99, unit(1), 1, 0.0)
     with httpx.Client(transport=httpx.HTTPTransport(uds=server.url.removeprefix("unix://"))) as http:
         assert http.post("http://index/search", content=b"nonsense").status_code == 400
         assert http.get("http://index/healthz").status_code == 200
@@ -138,8 +138,8 @@ def test_two_servers_never_give_an_old_answer(
         mine = unit(seed)
 
         def sees(face_id: UUID, version: int) -> list[bool]:
-            answers = [server.client.search(collection.id, version, mine, 5, 0.99) for server in servers]
-            return [face_id in {match.face_id for match in matches} for matches in answers]
+            answers = [server.client.search(collection.id, "faces", version, mine, 5, 0.99) for server in servers]
+            return [face_id in {match.id for match in matches} for matches in answers]
 
         for _ in range(10):
             version, face_id = store(pool, mine)
@@ -152,24 +152,24 @@ def test_two_servers_never_give_an_old_answer(
 def test_clients_survive_a_restart_of_the_server(server: IndexServer, pool: Pool, collection: Collection) -> None:
     version, face_id = store(pool, unit(1))
     for end in ("terminate", "kill"):
-        assert server.client.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+        assert server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)[0].id == face_id
         getattr(server.process, end)()
         server.process.wait(10)
         with pytest.raises(IndexUnavailable):
-            server.client.search(collection.id, version, unit(1), 1, 0.9)
+            server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)
         server.start()
-    assert server.client.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+    assert server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)[0].id == face_id
 
 
 def test_a_deleted_collection_is_forgotten(server: IndexServer, pool: Pool, collection: Collection) -> None:
     version, _ = store(pool, unit(1))
-    server.client.search(collection.id, version, unit(1), 1, 0.9)
+    server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)
     with pool.connection() as connection:
         collections.delete(connection, TENANT, "c")
 
     def is_forgotten() -> bool:
         try:
-            server.client.search(collection.id, version, unit(1), 1, 0.9)
+            server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)
         except UnknownCollection:
             return True
         return False
@@ -184,11 +184,11 @@ def test_a_restart_of_the_database_is_healed(own_postgres: Any) -> None:
         own_postgres.stop()
         wait_until(lambda: not server.client.is_ready())
         with pytest.raises(IndexUnavailable):
-            server.client.search(1, 0, unit(1), 1, 0.9)
+            server.client.search(1, "faces", 0, unit(1), 1, 0.9)
         own_postgres.start()
         wait_until(server.client.is_ready)
         with pytest.raises(UnknownCollection):
-            server.client.search(1, 0, unit(1), 1, 0.9)
+            server.client.search(1, "faces", 0, unit(1), 1, 0.9)
 
 
 def test_the_server_loads_no_model_runtime() -> None:
@@ -215,7 +215,7 @@ def test_a_connection_that_ends_under_a_request_is_tried_again(tmp_path: Path, r
                     connection.sendall(reply)
 
         def search() -> None:
-            assert IndexClient(f"unix://{path}").search(1, 0, unit(1), 1, 0.0) == []
+            assert IndexClient(f"unix://{path}").search(1, "faces", 0, unit(1), 1, 0.0) == []
 
         run_in_threads([serve, search])
 
@@ -225,7 +225,7 @@ def test_nobody_there_is_told_soon(tmp_path: Path) -> None:
     client = IndexClient(f"unix://{tmp_path}/none.sock", patience_seconds=0.2)
     assert not client.is_ready()
     with pytest.raises(IndexUnavailable):
-        client.search(1, 0, unit(1), 1, 0.0)
+        client.search(1, "faces", 0, unit(1), 1, 0.0)
     assert time.monotonic() - start < 1
 
 
@@ -234,12 +234,12 @@ def test_a_search_waits_for_a_server_that_is_being_started_again(
 ) -> None:
     version, face_id = store(pool, unit(1))
     patient = IndexClient(server.url, patience_seconds=START_TIMEOUT_SECONDS)
-    assert patient.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+    assert patient.search(collection.id, "faces", version, unit(1), 1, 0.9)[0].id == face_id
     server.process.kill()
     server.process.wait()
 
     def search() -> None:
-        assert patient.search(collection.id, version, unit(1), 1, 0.9)[0].face_id == face_id
+        assert patient.search(collection.id, "faces", version, unit(1), 1, 0.9)[0].id == face_id
 
     run_in_threads([search, server.start])
 
@@ -252,7 +252,29 @@ def test_a_client_is_shared_by_threads(
 
     def search() -> None:
         for _ in range(20):
-            found.append(server.client.search(collection.id, version, unit(1), 1, 0.9)[0].face_id)
+            found.append(server.client.search(collection.id, "faces", version, unit(1), 1, 0.9)[0].id)
 
     run_in_threads([search] * 4)
     assert found == [face_id] * 80
+
+
+def test_users_are_searched_apart_from_faces(server: IndexServer, pool: Pool, collection: Collection) -> None:
+    stored = [store(pool, unit(seed))[1] for seed in range(3)]
+    keys = []
+    with pool.connection() as connection:
+        for user_id, face_id in zip("ab", stored, strict=False):
+            users.create(connection, TENANT, "c", user_id, 10)
+            users.associate(connection, TENANT, "c", user_id, [face_id], -1.0, 10)
+            keys.append(users.get(connection, collection.id, user_id).key)
+        version = collections.get(connection, TENANT, "c").version
+    matches = server.client.search(collection.id, "users", version, unit(1), 10, -1.0)
+    assert (matches[0].id, matches[0].score) == (keys[1], 1.0)
+    assert [match.id for match in matches] == [keys[1], keys[0]]
+    assert server.client.search(collection.id, "users", version, unit(1), 10, -1.0, exclude=keys[1]) == matches[1:]
+    assert len(server.client.search(collection.id, "faces", version, unit(1), 10, -1.0)) == 3
+    with pool.connection() as connection:
+        users.delete(connection, TENANT, "c", "b")
+        version = collections.get(connection, TENANT, "c").version
+    assert server.client.search(collection.id, "users", version, unit(1), 10, -1.0) == matches[1:]
+    with pytest.raises(ValueError, match="dogs"):
+        server.client.search(collection.id, "dogs", version, unit(1), 1, 0.0)  # type: ignore[arg-type]
