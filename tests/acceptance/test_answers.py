@@ -33,7 +33,7 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A collection with three faces of two people, a tag, and the pictures they are from."""
+    """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from."""
 
     client: Any
     collection: str
@@ -42,6 +42,11 @@ class Scene:
     collins: dict[str, bytes]
     hopper: dict[str, bytes]
     group: dict[str, bytes]
+
+    def another_user(self) -> str:
+        user_id = str(uuid4())
+        self.client.create_user(CollectionId=self.collection, UserId=user_id)
+        return user_id
 
     def another_collection(self) -> str:
         name = f"answers-{uuid4()}"
@@ -59,12 +64,28 @@ class Call:
     broken: tuple[str, ...] = ()
 
 
+USER = "collins"
+
 # The list of ids has the shape of the request's, which is never empty; programs read it whether or not it is.
 NOTHING_DELETED = "Invalid length for parameter DeletedFaces, value: 0, valid min length: 1"
 
 
 # One entry for each operation in HANDLERS.
 CALLS: dict[str, Callable[[Scene], list[Call]]] = {
+    "AssociateFaces": lambda scene: [
+        Call(
+            {
+                "CollectionId": scene.collection,
+                "UserId": USER,
+                "FaceIds": [_one_more_face(scene), scene.face_ids[1], str(uuid4())],
+            },
+            ("AssociatedFaces", "UnsuccessfulFaceAssociations"),
+        ),
+        Call(
+            {"CollectionId": scene.collection, "UserId": scene.another_user(), "FaceIds": scene.face_ids[:1]},
+            ("UnsuccessfulFaceAssociations",),
+        ),
+    ],
     "CompareFaces": lambda scene: [
         Call({"SourceImage": scene.collins, "TargetImage": scene.group}, ("FaceMatches", "UnmatchedFaces")),
     ],
@@ -72,6 +93,7 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"CollectionId": f"answers-{uuid4()}"}),
         Call({"CollectionId": f"answers-{uuid4()}", "Tags": {"team": "door"}}),
     ],
+    "CreateUser": lambda scene: [Call({"CollectionId": scene.collection, "UserId": str(uuid4())})],
     "DeleteCollection": lambda scene: [Call({"CollectionId": scene.another_collection()})],
     "DeleteFaces": lambda scene: [
         Call(
@@ -81,10 +103,21 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         ),
         Call({"CollectionId": scene.collection, "FaceIds": [_one_more_face(scene)]}, ("DeletedFaces",)),
     ],
-    "DescribeCollection": lambda scene: [Call({"CollectionId": scene.collection}, ("FaceCount",))],
+    "DeleteUser": lambda scene: [Call({"CollectionId": scene.collection, "UserId": scene.another_user()})],
+    "DescribeCollection": lambda scene: [Call({"CollectionId": scene.collection}, ("FaceCount", "UserCount"))],
     "DetectFaces": lambda scene: [
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
+    ],
+    "DisassociateFaces": lambda scene: [
+        Call(
+            {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},
+            ("DisassociatedFaces", "UnsuccessfulFaceDisassociations"),
+        ),
+        Call(
+            {"CollectionId": scene.collection, "UserId": scene.another_user(), "FaceIds": scene.face_ids[:1]},
+            ("UnsuccessfulFaceDisassociations",),
+        ),
     ],
     "IndexFaces": lambda scene: [
         Call(
@@ -103,8 +136,13 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
     "ListFaces": lambda scene: [
         Call({"CollectionId": scene.collection}, ("Faces",)),
         Call({"CollectionId": scene.collection, "MaxResults": 1}, ("Faces", "NextToken")),
+        Call({"CollectionId": scene.collection, "UserId": USER}, ("Faces",)),
     ],
     "ListTagsForResource": lambda scene: [Call({"ResourceArn": scene.arn}, ("Tags",))],
+    "ListUsers": lambda scene: [
+        Call({"CollectionId": scene.collection}, ("Users",)),
+        Call({"CollectionId": scene.collection, "MaxResults": 1}, ("Users", "NextToken")),
+    ],
     "SearchFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "FaceId": scene.face_ids[0], "FaceMatchThreshold": 0}, ("FaceMatches",)
@@ -113,16 +151,30 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
     "SearchFacesByImage": lambda scene: [
         Call({"CollectionId": scene.collection, "Image": scene.group, "FaceMatchThreshold": 0}, ("FaceMatches",)),
     ],
+    "SearchUsers": lambda scene: [
+        Call({"CollectionId": scene.collection, "FaceId": scene.face_ids[0]}, ("UserMatches", "SearchedFace")),
+        Call({"CollectionId": scene.collection, "UserId": scene.another_user()}, ("SearchedUser",)),
+    ],
+    "SearchUsersByImage": lambda scene: [
+        Call(
+            {"CollectionId": scene.collection, "Image": scene.group, "UserMatchThreshold": 0},
+            ("UserMatches", "SearchedFace", "UnsearchedFaces"),
+        ),
+    ],
     "TagResource": lambda scene: [Call({"ResourceArn": scene.arn, "Tags": {"floor": "2"}})],
     "UntagResource": lambda scene: [Call({"ResourceArn": scene.arn, "TagKeys": ["floor"]})],
 }
 
 
-def _one_more_face(scene: Scene) -> str:
+def _one_more_face(scene: Scene, user_id: str | None = None) -> str:
     indexed = scene.client.index_faces(
         CollectionId=scene.collection, Image=scene.hopper, ExternalImageId=f"{uuid4()}", QualityFilter="NONE"
     )
     face_id: str = indexed["FaceRecords"][0]["Face"]["FaceId"]
+    if user_id is not None:
+        scene.client.associate_faces(
+            CollectionId=scene.collection, UserId=user_id, FaceIds=[face_id], UserMatchThreshold=0
+        )
     return face_id
 
 
@@ -135,11 +187,15 @@ def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[
         client.index_faces(CollectionId=name, Image={"Bytes": data}, ExternalImageId=external)
         for external, data in pictures.items()
     ]
+    face_ids = [answer["FaceRecords"][0]["Face"]["FaceId"] for answer in indexed]
+    for user_id in (USER, "another"):
+        client.create_user(CollectionId=name, UserId=user_id)
+    client.associate_faces(CollectionId=name, UserId=USER, FaceIds=face_ids[:1])
     yield Scene(
         client,
         name,
         client.describe_collection(CollectionId=name)["CollectionARN"],
-        [answer["FaceRecords"][0]["Face"]["FaceId"] for answer in indexed],
+        face_ids,
         {"Bytes": collins},
         {"Bytes": hopper},
         {"Bytes": group},

@@ -65,7 +65,7 @@ def held(follower: Follower, collection_id: int, version: int, kind: Kind = "fac
 
 
 def mean(vectors: list[Any]) -> Any:
-    total = np.sum(np.float64(vectors), axis=0)
+    total = np.sum(vectors, axis=0, dtype=np.float64)
     return total / np.linalg.norm(total)
 
 
@@ -309,7 +309,7 @@ def test_a_user_is_found_at_every_moment_of_its_changes(
             for work in (users.associate, users.disassociate):
                 extra = (-1.0, LIMIT) if work is users.associate else ()
                 with pool.connection() as connection:
-                    work(connection, TENANT, "c", "ann", stored[1:], *extra)  # type: ignore[operator]
+                    work(connection, TENANT, "c", "ann", stored[1:], *extra)
         done.set()
 
     def search() -> None:
