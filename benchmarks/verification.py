@@ -60,7 +60,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     items, collection = annotations["items"], f"verification-{uuid4()}"
     client.create_collection(CollectionId=collection)
     try:
-        face_ids = _index(client, collection, folder, items)
+        face_ids = index_people(client, collection, folder, items)
         scores = _similarities(client, collection, face_ids)
     finally:
         client.delete_collection(CollectionId=collection)
@@ -111,7 +111,7 @@ def draw(results: dict[str, dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
-def _index(client: Any, collection: str, folder: Path, items: list[dict[str, Any]]) -> dict[str, str]:
+def index_people(client: Any, collection: str, folder: Path, items: list[dict[str, Any]]) -> dict[str, str]:
     """The face id of each picture's person: the face nearest to the picture's middle."""
 
     def index(item: dict[str, Any]) -> tuple[str, str | None]:
