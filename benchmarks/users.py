@@ -118,7 +118,9 @@ def _trials(client: Any, collection: str, person_of: Mapping[str, str]) -> dict[
         trials["users"].add(
             person, {people[match["User"]["UserId"]]: match["Similarity"] for match in users["UserMatches"]}
         )
-        by_face = {match["Face"]["FaceId"]: match["Similarity"] for match in faces["FaceMatches"]}
+        found = {match["Face"]["FaceId"]: match["Similarity"] for match in faces["FaceMatches"]}
+        # without the people in the background of the pictures
+        by_face = {face_id: score for face_id, score in found.items() if face_id in person_of}
         # matches come best first, so the first of each person is its best
         best: dict[str, float] = {}
         for face_id, score in by_face.items():
