@@ -1,10 +1,12 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from storage import migrations
+from storage import changes, migrations, users
+from storage.database import open_pool
 from storage.errors import DatabaseUnavailable, MigrationHistoryChanged
 
 
@@ -74,3 +76,25 @@ def test_many_processes_may_migrate_at_once(empty_database_url: str, run_in_thre
 def test_no_server_is_a_domain_error(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable):
         migrations.apply(f"host={tmp_path} user=openrek dbname=openrek")
+
+
+def test_a_log_from_before_there_were_users_is_of_faces(empty_database_url: str, tmp_path: Path) -> None:
+    for step in migrations.available()[:2]:
+        shutil.copy(migrations.DIRECTORY / step.name, tmp_path)
+    migrations.apply(empty_database_url, directory=tmp_path)
+    with psycopg.connect(empty_database_url) as connection:
+        connection.execute(
+            "INSERT INTO collections (account, region, name, face_model_version, version)"
+            " VALUES ('123456789012', 'r', 'c', 'base-1', 2)"
+        )
+        connection.execute("INSERT INTO users VALUES (1, 'ann', 'created')")
+        for version, kind in ((1, "add"), (2, "delete")):
+            connection.execute("INSERT INTO collection_changes VALUES (1, %s, %s, gen_random_uuid())", [version, kind])
+    migrations.apply(empty_database_url)
+    with open_pool(empty_database_url, 1) as pool, pool.connection() as connection:
+        log = changes.since(connection, 1, 0, 10)
+        assert [(entry.version, entry.kind, entry.action) for entry in log] == [
+            (1, "faces", "add"),
+            (2, "faces", "delete"),
+        ]
+        assert users.get(connection, 1, "ann").embedding is None
