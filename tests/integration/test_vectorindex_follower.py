@@ -61,7 +61,9 @@ def held(follower: Follower, collection_id: int, version: int, kind: Kind = "fac
     indexes, reached = follower.at_least(collection_id, version)
     assert reached >= version
     with indexes[kind].contents() as (ids, vectors):
-        return {UUID(bytes=bytes(one)): bytes(vector) for one, vector in zip(ids, vectors, strict=True)}
+        found = {UUID(bytes=bytes(one)): bytes(vector) for one, vector in zip(ids, vectors, strict=True)}
+    assert len(found) == len(ids), "nothing is held twice"
+    return found
 
 
 def mean(vectors: list[Any]) -> Any:
@@ -159,6 +161,7 @@ class Followers(RuleBasedStateMachine):
         vectors = self.faces if kind == "faces" else self.expected_users()
         cosines = {one: float(np.float64(vector) @ unit(seed)) for one, vector in vectors.items()}
         found = {UUID(bytes=bytes(one)): score for one, score in zip(ids, scores.tolist(), strict=True)}
+        assert len(found) == len(ids)
         assert all(abs(cosines[one] - score) < 1e-6 for one, score in found.items())
         worst = scores[-1] if len(found) == k else cut
         assert all(cosines[one] < worst + 1e-6 for one in cosines.keys() - found.keys())
