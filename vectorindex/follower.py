@@ -7,6 +7,7 @@ trimmed past it, or the database restored to another past, the index is opened a
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,8 @@ _BLOCK_ROWS = 4096
 _SNAPSHOT_CHANGES = 1000
 # A snapshot is written when at least this part of the faces changed since the last one.
 _SNAPSHOT_SHARE = 0.1
+# After one that failed, on a full disk for instance: a large index is not to be written again and again.
+_SNAPSHOT_RETRY_SECONDS = 60.0
 
 
 class OutOfStep(Exception):
@@ -42,6 +45,7 @@ class _Followed:
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: Snapshot | None = None
     saved_version: int = 0
+    save_from: float = 0.0  # on the monotonic clock
 
 
 class Follower:
@@ -172,18 +176,27 @@ class Follower:
 
     def _save_if_due(self, followed: _Followed) -> None:
         state = followed.state
-        if state is None:
+        if state is None or time.monotonic() < followed.save_from:
             return
         changed = state.version - followed.saved_version
         if changed < max(_SNAPSHOT_CHANGES, len(state.index) * _SNAPSHOT_SHARE):
             return
+        try:
+            self._save(followed)
+        except OSError as error:
+            log.warning("cannot write the snapshot of collection %d: %s", followed.collection_id, error)
+            snapshots.discard(self._snapshot_dir, followed.collection_id)
+            followed.save_from = time.monotonic() + _SNAPSHOT_RETRY_SECONDS
+
+    def _save(self, followed: _Followed) -> None:
         with followed.lock:
-            if followed.state is None:
+            state = followed.state
+            if state is None:
                 return
-            snapshots.prepare(self._snapshot_dir, followed.collection_id, followed.state)
-            followed.saved_version = followed.state.version
+            snapshots.prepare(self._snapshot_dir, followed.collection_id, state)
         # Searches need not wait for the disk.
         snapshots.commit(self._snapshot_dir, followed.collection_id)
+        followed.saved_version = state.version
 
 
 def _apply(index: VectorIndex, entries: list[Change]) -> None:
