@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from api import arns, protocol, validation
 from api.auth import Authenticate, Caller, HttpRequest
+from api.connection import Connection
 from api.context import Context, Services
 from api.errors import (
     UNAVAILABLE,
@@ -27,6 +28,7 @@ from api.errors import (
     AwsError,
     InternalServerError,
     ModelledError,
+    ProvisionedThroughputExceededException,
     RequestEntityTooLargeException,
     RequestTimeoutException,
     ThrottlingException,
@@ -37,6 +39,7 @@ from api.errors import (
 )
 from api.model import Operation, targeted
 from api.operations import HANDLERS, Handler
+from api.rates import RateLimit
 from inference.client import InferenceClient
 from storage.tenant import Tenant
 
@@ -72,6 +75,8 @@ def create_app(
     depends on: name -> a function that gives None when the part is ready, else what is wrong with it.
     """
     settings = services.settings
+    per_second = settings.account_requests_per_second
+    rate = None if per_second is None else RateLimit(per_second)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     workers = anyio.CapacityLimiter(settings.threads)
     in_progress = anyio.CapacityLimiter(settings.in_progress_limit)
@@ -121,6 +126,8 @@ def create_app(
         parsed = protocol.parse(operation, body)
         validation.check(operation, parsed)
         authorise(caller, operation)
+        if rate is not None and not rate.allows(caller.account, operation.name):
+            raise ProvisionedThroughputExceededException
         if operation.name not in handlers:
             raise UnsupportedOperationException(f"OpenRek {settings.version} does not implement {operation.name} yet.")
         context = Context(record.request_id, Tenant(caller.account, caller.region), caller.arn, services)
@@ -183,7 +190,7 @@ def serve(
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

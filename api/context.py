@@ -22,7 +22,8 @@ class ApiSettings:
 
     `threads` requests are handled at a time and `in_progress_limit` held at all; one more gets a
     ThrottlingException. With `check_answers` an answer that breaks the service model is an internal error.
-    New collections are made with `face_model_version`, which the model server must serve.
+    An account may call each operation `account_requests_per_second` times, and have `most_collections` in a region;
+    None is no limit. New collections are made with `face_model_version`, which the model server must serve.
     """
 
     version: str
@@ -33,6 +34,9 @@ class ApiSettings:
     check_answers: bool = False
     body_timeout_seconds: float = 60.0
     readiness_timeout_seconds: float = 2.0
+    account_requests_per_second: float | None = None
+    most_collections: int | None = None
+    most_faces_in_a_collection: int = 20_000_000
 
 
 @dataclass(frozen=True)

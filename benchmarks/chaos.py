@@ -12,17 +12,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from botocore.exceptions import ClientError
 from tqdm import tqdm
 
 from benchmarks import own_stack, record
-from benchmarks.chaos_clients import Client, Tally, variants
-from benchmarks.chaos_kills import Killer
+from benchmarks.chaos_clients import Client, Phase, Tally, variants
+from benchmarks.chaos_kills import Killer, suspended
 from benchmarks.chaos_ledger import Ledger, disagreements
 from benchmarks.own_stack import Stack
 from storage import changes, collections
@@ -31,7 +32,18 @@ from storage.tenant import Tenant
 
 EXAMPLE = "Example: python -m benchmarks.chaos --kills 300"
 COLLECTIONS = 2
+A_FEW_SECONDS = 10.0
+SETTLE_SECONDS = 3.0
 MOST_CHANGES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Outage:
+    """How clients fared while the database was gone; `back_seconds` is the time from its return to a first answer."""
+
+    seconds: float
+    back_seconds: float
+    phase: Phase
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class Outcome:
     seconds: float
     back_seconds: Mapping[str, Sequence[float]]
     tally: Tally
+    killing: Phase
+    outage: Outage | None
     faces: int
 
 
@@ -49,14 +63,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("--kills", type=int, default=300, help="default %(default)s")
     parser.add_argument("--pause", type=float, default=6.0, help="longest time between kills, s (default %(default)s)")
+    parser.add_argument(
+        "--database-gone", type=float, default=60.0, help="then stop the database for so long, s (default %(default)s)"
+    )
     parser.add_argument("--clients", type=int, default=4, help="writing clients (default %(default)s)")
     parser.add_argument("--seed", type=int, help="of what is random here (default: the time)")
-    parser.add_argument("--home", type=Path, help="home of a running stack (default: one of its own)")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        help="home of a running stack, other settings as in its environment (default: one of its own)",
+    )
     parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
     arguments = parser.parse_args()
     seed = int(time.time()) if arguments.seed is None else arguments.seed
     with _stack(arguments.home) as stack:
-        outcome = run(stack, arguments.kills, arguments.pause, arguments.clients, seed, show_progress=True)
+        outcome = run(
+            stack,
+            arguments.kills,
+            arguments.pause,
+            arguments.clients,
+            seed,
+            database_gone_seconds=arguments.database_gone,
+            show_progress=True,
+        )
     print(table(outcome))
     if arguments.save:
         print(f"saved {record.save(arguments.save, {'chaos': summary(outcome)})}")
@@ -64,7 +93,14 @@ def main() -> int:
 
 
 def run(
-    stack: Stack, kills: int, longest_pause_seconds: float, clients: int, seed: int, *, show_progress: bool = False
+    stack: Stack,
+    kills: int,
+    longest_pause_seconds: float,
+    clients: int,
+    seed: int,
+    *,
+    database_gone_seconds: float = 0.0,
+    show_progress: bool = False,
 ) -> Outcome:
     """Kill parts of a stack while `clients` write and one more watches; then compare what is stored with the ledgers.
 
@@ -81,19 +117,23 @@ def run(
         working = [threads.submit(program.work, stop) for program in programs[:-1]]
         working.append(threads.submit(programs[-1].watch, stop))
         try:
-            killing = killer.kill(kills, longest_pause_seconds)
-            for _ in tqdm(killing, total=kills, desc="kills", file=sys.stderr, disable=not show_progress):
+            killed = killer.kill(kills, longest_pause_seconds)
+            for _ in tqdm(killed, total=kills, desc="kills", file=sys.stderr, disable=not show_progress):
                 pass
+            killing, tally.phase = tally.phase, Phase()
+            outage = _outage(stack, ledgers[0], tally.phase, database_gone_seconds) if database_gone_seconds else None
         finally:
             stop.set()
     for done in working:
         done.result()
     tally.violated(killer.lost)
+    if max(killing.waits) > A_FEW_SECONDS:
+        tally.violated([f"a client waited {max(killing.waits):.1f} s"])
     for ledger in ledgers:
-        tally.violated([f"at the end, {ledger.collection}: {one}" for one in _final_disagreements(stack, ledger)])
+        tally.violated([f"at the end, {ledger.collection}: {one}" for one in final_disagreements(stack, ledger)])
         rekognition.delete_collection(CollectionId=ledger.collection)
     faces = sum(len(ledger.present()) for ledger in ledgers)
-    return Outcome(seed, time.monotonic() - start, killer.back_seconds, tally, faces)
+    return Outcome(seed, time.monotonic() - start, killer.back_seconds, tally, killing, outage, faces)
 
 
 def table(outcome: Outcome) -> str:
@@ -104,18 +144,17 @@ def table(outcome: Outcome) -> str:
         f"{part:18}{figures['kills']:6d}{figures['median_seconds']:24.1f}{figures['longest_seconds']:10.1f}"
         for part, figures in result["parts"].items()
     ]
-    acknowledged = ", ".join(f"{count} {name}" for name, count in result["acknowledged"].items())
-    errors = ", ".join(f"{count} {code}" for code, count in result["errors"].items())
     wait = result["wait_seconds"]
     return "\n".join(
         [
             *rows,
             f"{result['kills']} kills in {result['seconds']:.0f} s, seed {result['seed']}",
-            f"acknowledged: {acknowledged}; {result['faces']} faces at the end",
+            f"acknowledged: {_listed(result['acknowledged'])}; {result['faces']} faces at the end",
             f"answers of searches held against the ledgers: {result['answers_checked']}",
-            f"errors that came through the SDK's retries: {errors or 'none'}",
+            f"errors that came through the SDK's retries: {_listed(result['errors'])}",
             f"from an operation's first attempt to its success: median {wait['median']:.2f} s, "
             f"99th percentile {wait['p99']:.1f} s, longest {wait['longest']:.1f} s",
+            *_outage_lines(result["database_gone"]),
             f"violations: {len(result['violations'])}",
             *(f"  {violation}" for violation in result["violations"][:50]),
         ]
@@ -141,14 +180,52 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "acknowledged": dict(sorted(tally.acknowledged.items())),
         "answers_checked": tally.answers_checked,
         "faces": outcome.faces,
-        "errors": dict(sorted(tally.errors.items())),
+        "errors": dict(sorted(outcome.killing.errors.items())),
         "wait_seconds": {
-            "median": statistics.median(tally.waits),
-            "p99": statistics.quantiles(tally.waits, n=100)[98],
-            "longest": max(tally.waits),
+            "median": statistics.median(outcome.killing.waits),
+            "p99": statistics.quantiles(outcome.killing.waits, n=100)[98],
+            "longest": max(outcome.killing.waits),
+        },
+        "database_gone": outcome.outage
+        and {
+            "seconds": outcome.outage.seconds,
+            "longest_call_seconds": max(outcome.outage.phase.calls),
+            "errors": dict(sorted(outcome.outage.phase.errors.items())),
+            "back_after_seconds": outcome.outage.back_seconds,
         },
         "violations": tally.violations,
     }
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
+
+
+def _outage_lines(outage: Mapping[str, Any] | None) -> list[str]:
+    if outage is None:
+        return []
+    return [
+        f"database gone for {outage['seconds']:.0f} s: longest call with the SDK's retries "
+        f"{outage['longest_call_seconds']:.1f} s, errors {_listed(outage['errors'])}, "
+        f"first answer {outage['back_after_seconds']:.1f} s after its return",
+    ]
+
+
+def _outage(stack: Stack, ledger: Ledger, phase: Phase, seconds: float) -> Outage:
+    time.sleep(SETTLE_SECONDS)
+    postgres = stack.pid("postgres")
+    if postgres is None:
+        raise RuntimeError("PostgreSQL is not one of the parts of this stack; use --database-gone 0")
+    with suspended(postgres):
+        time.sleep(seconds)
+    start, client = time.monotonic(), stack.endpoint.client(retries={"total_max_attempts": 1})
+    while True:
+        with suppress(ClientError):
+            client.list_faces(CollectionId=ledger.collection)
+            break
+    outage = Outage(seconds, time.monotonic() - start, phase)
+    time.sleep(SETTLE_SECONDS)
+    return outage
 
 
 def _stack(home: Path | None) -> AbstractContextManager[Stack]:
@@ -161,7 +238,7 @@ def _own() -> Iterator[Stack]:
         yield stack
 
 
-def _final_disagreements(stack: Stack, ledger: Ledger) -> list[str]:
+def final_disagreements(stack: Stack, ledger: Ledger) -> list[str]:
     """What is wrong with a collection that nobody changes any more: its listing, counts, searches and change log."""
     rekognition, name, view = stack.endpoint.client(), ledger.collection, ledger.view()
     pages = rekognition.get_paginator("list_faces").paginate(CollectionId=name)
@@ -181,7 +258,7 @@ def _final_disagreements(stack: Stack, ledger: Ledger) -> list[str]:
 def _log_disagreements(stack: Stack, name: str, listed: set[UUID]) -> list[str]:
     """What is wrong with the change log of a collection: every version once, and together the faces that are there."""
     settings = stack.settings
-    with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
+    with open_pool(stack.database_url, 1) as pool, pool.connection() as connection:
         collection = collections.get(connection, Tenant(settings.account, settings.region), name)
         log = changes.since(connection, collection.id, 0, MOST_CHANGES)
     wrong = []

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import psutil
 import psycopg
@@ -88,6 +88,23 @@ class Killer:
     def _is_back(self, part: str, old_pid: int | None) -> bool:
         pid = self._stack.pid(part.partition(" ")[0])
         return pid is not None and (pid != old_pid or part == SESSION) and self._ready[part]()
+
+
+@contextmanager
+def suspended(pid: int) -> Iterator[None]:
+    """A process and its children do nothing, as behind a cable that was pulled out; their connections stay."""
+    family = [psutil.Process(pid)]
+    try:
+        family[0].suspend()  # first, so that it starts no more children
+        family += family[0].children()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+        yield
+    finally:
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def _probes(stack: Stack) -> dict[str, Callable[[], bool]]:

@@ -75,12 +75,12 @@ def main() -> int:
     arguments = parser.parse_args()
     place = endpoint.chosen(arguments)
     memory = Memory(arguments.home) if arguments.home else None
-    before = _tracebacks(arguments.home)
+    before = tracebacks(arguments.home)
     findings = run(place, arguments.requests, arguments.seed, arguments.only, memory)
     if memory:
         print("memory, MiB: " + ", ".join(_growth(memory.samples)))
         findings += memory.grown()
-        if (after := _tracebacks(arguments.home)) > before:
+        if (after := tracebacks(arguments.home)) > before:
             findings.append(f"{after - before} tracebacks more in {arguments.home / 'logs'}")
     print("\n\n".join(findings) or "nothing found")
     return 1 if findings else 0
@@ -215,7 +215,8 @@ def _growth(samples: Sequence[Mapping[str, float]]) -> list[str]:
     return [f"{part} {first.get(part, 0):.0f} -> {early.get(part, 0):.0f} -> {last[part]:.0f}" for part in last]
 
 
-def _tracebacks(home: Path | None) -> int:
+def tracebacks(home: Path | None) -> int:
+    """How many are in the logs of a home folder."""
     logs = (home / "logs").glob("*.log*") if home else ()
     return sum(path.read_bytes().count(b"Traceback") for path in logs)
 

@@ -173,10 +173,10 @@ def _resized(data: bytes, width: int, height: int) -> bytes:
 _MANY_ENTRIES = _tiff(*[(n, 1, 1, 0) for n in range(5400)])
 
 ACCEPTED: dict[str, Make] = {
-    "PNG with a colour profile that inflates": lambda: png(100, 100, chunk(b"iCCP", b"x\0\0" + _zeros(1 << 30))),
-    "PNG with text that inflates": lambda: png(100, 100, chunk(b"zTXt", b"x\0\0" + _zeros(1 << 30))),
+    "PNG with a colour profile that inflates": lambda: png(100, 100, chunk(b"iCCP", b"x\0\0" + _zeros(1 << 27))),
+    "PNG with text that inflates": lambda: png(100, 100, chunk(b"zTXt", b"x\0\0" + _zeros(1 << 27))),
     "PNG with international text that inflates": lambda: png(
-        100, 100, chunk(b"iTXt", b"x\0\1\0\0\0" + _zeros(1 << 30))
+        100, 100, chunk(b"iTXt", b"x\0\1\0\0\0" + _zeros(1 << 27))
     ),
     "PNG with many texts that inflate": lambda: png(
         100, 100, *[chunk(b"zTXt", b"x%d\0\0" % n + _zeros(1 << 19)) for n in range(1000)]

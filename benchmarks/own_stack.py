@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.endpoint import Endpoint
@@ -22,26 +22,40 @@ START_SECONDS, STOP_SECONDS = 120.0, 30.0
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack on this machine, by its settings. `environment` is that of commands which are to have the same."""
+    """A stack on this machine, by its settings. `environment` is that of commands which are to have the same.
+
+    `root` is where its file system lies for us.
+    """
 
     settings: Settings
     environment: Mapping[str, str]
+    root: Path = Path("/")
+
+    @property
+    def home(self) -> Path:
+        """The home folder, as a path for us."""
+        return self.root / self.settings.home.relative_to("/")
+
+    @property
+    def database_url(self) -> str:
+        """The database, as an address for us."""
+        return self.settings.database_url.replace(str(self.settings.home), str(self.home))
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.settings.endpoint, self.settings.region, home.credentials(self.settings.home))
+        return Endpoint(self.settings.endpoint, self.settings.region, home.credentials(self.home))
 
     def pid(self, part: str) -> int | None:
         """The process id of a part, None while it is down."""
         try:
-            text = (home.pids(self.settings.home) / f"{part}.pid").read_text()
+            text = (home.pids(self.home) / f"{part}.pid").read_text()
         except FileNotFoundError:
             return None
         return int(text.split()[0]) if text else None
 
     def parts(self) -> list[str]:
         """The parts that run, by name."""
-        return sorted(path.stem for path in home.pids(self.settings.home).glob("*.pid"))
+        return sorted(path.stem for path in home.pids(self.home).glob("*.pid"))
 
 
 def at(folder: Path, **variables: str) -> Stack:
@@ -54,7 +68,8 @@ def at(folder: Path, **variables: str) -> Stack:
 def serve(folder: Path, *, prefix: tuple[str, ...] = (), **variables: str) -> Iterator[Stack]:
     """Starts a stack in a folder, with `variables` in its environment, and stops it. What it says is in `serve.log`.
 
-    `prefix` goes before the command. Raises RuntimeError when it is not ready in time.
+    `prefix` goes before the command, and may give it a file system of its own.
+    Raises RuntimeError when it is not ready in time.
     """
     stack = at(folder / "home", OPENREK_PORT=str(free_port()), **variables)
     log = folder / "serve.log"
@@ -63,7 +78,7 @@ def serve(folder: Path, *, prefix: tuple[str, ...] = (), **variables: str) -> It
         process = subprocess.Popen(command, env=dict(stack.environment), stdout=out, stderr=subprocess.STDOUT)
     try:
         wait_until_ready(stack.settings.endpoint, process, log)
-        yield stack
+        yield replace(stack, root=Path(f"/proc/{process.pid}/root")) if prefix else stack
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_SECONDS)

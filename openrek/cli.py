@@ -118,11 +118,26 @@ def _keys_parser(commands: Commands) -> None:
         nouns, "create", _later("keys", "create"), "make an access key", "openrek keys create --account 111122223333"
     )
     create.add_argument("--account", help="AWS account number that the key belongs to (12 digits)")
+    create.add_argument(
+        "--operations",
+        type=_operation_names,
+        metavar="NAME,...",
+        help="all that the key may call, such as DetectFaces,ListFaces (default: everything)",
+    )
     _add(nouns, "list", _later("keys", "show"), "list the access keys", "openrek keys list")
     revoke = _add(
         nouns, "revoke", _later("keys", "revoke"), "make a key invalid", "openrek keys revoke AKIA0123456789ABCDEF"
     )
     revoke.add_argument("access_key_id")
+
+
+def _operation_names(text: str) -> list[str]:
+    from api.model import OPERATIONS
+
+    names = text.split(",")
+    if unknown := [name for name in names if name not in OPERATIONS]:
+        raise argparse.ArgumentTypeError(f"no operation of the service: {', '.join(unknown)}")
+    return names
 
 
 def _buckets_parser(commands: Commands) -> None:

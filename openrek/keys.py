@@ -8,10 +8,12 @@ from storage import access_keys
 from storage.database import open_pool
 
 
-def create(_: argparse.Namespace, settings: Settings) -> int:
+def create(chosen: argparse.Namespace, settings: Settings) -> int:
     """Make a key and print it as an AWS credentials file would hold it; its secret is shown only now."""
     with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
-        made = access_keys.create(connection, settings.account, secret_key.read(settings.secret_key_file))
+        made = access_keys.create(
+            connection, settings.account, secret_key.read(settings.secret_key_file), chosen.operations
+        )
     print(credentials.text(made.access_key_id, made.secret), end="")
     return 0
 
@@ -22,7 +24,8 @@ def show(_: argparse.Namespace, settings: Settings) -> int:
         keys = access_keys.all_of(connection)
     for key in keys:
         state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "valid"
-        print(f"{key.access_key_id}  account {key.account}  created {key.created_at:%Y-%m-%d %H:%M}  {state}")
+        limit = f"  only {','.join(key.operations)}" if key.operations is not None else ""
+        print(f"{key.access_key_id}  account {key.account}  created {key.created_at:%Y-%m-%d %H:%M}  {state}{limit}")
     return 0
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 LARGEST_LOG_BYTES = 20 * 1024 * 1024
@@ -22,10 +23,14 @@ def configure(part: str, level: str) -> None:
 
 
 def rotate(path: Path) -> None:
-    """Move the content of a log over LARGEST_LOG_BYTES to `<path>.1`. Its writers append, so they go on in place."""
+    """Move the content of a log over LARGEST_LOG_BYTES to `<path>.1`. Its writers append, so they go on in place.
+
+    While there is no room for the copy the log stays as it is.
+    """
     if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
-        shutil.copyfile(path, path.with_name(path.name + ".1"))
-        os.truncate(path, 0)
+        with suppress(OSError):
+            shutil.copyfile(path, path.with_name(path.name + ".1"))
+            os.truncate(path, 0)
 
 
 def tail(path: Path, lines: int) -> str:

@@ -31,7 +31,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
 
     logs.configure("api", settings.log_level)
     key = secret_key.read(settings.secret_key_file)
-    with open_pool(settings.database_url, settings.database_connections) as pool:
+    with open_pool(settings.database_url, settings.database_connections, settings.database_statement_seconds) as pool:
         services = Services(
             pool=pool,
             inference=InferenceClient(settings.inference_url),
@@ -45,6 +45,9 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
                 threads=settings.api_threads,
                 in_progress_limit=settings.api_queue_limit,
                 readiness_timeout_seconds=READINESS_SECONDS,
+                account_requests_per_second=settings.account_requests_per_second,
+                most_collections=settings.collection_limit,
+                most_faces_in_a_collection=settings.face_limit,
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
@@ -65,7 +68,10 @@ def _lookup(pool: "Pool", key: bytes) -> "Lookup":
     def lookup(access_key_id: str) -> Credential | None:
         with pool.connection() as connection:
             found = access_keys.find(connection, access_key_id, key)
-        return Credential(found.secret, found.account, f"arn:aws:iam::{found.account}:root") if found else None
+        if found is None:
+            return None
+        arn = f"arn:aws:iam::{found.account}:root"
+        return Credential(found.secret, found.account, arn, operations=found.operations)
 
     return lookup
 
@@ -101,6 +107,7 @@ def vectorindex(_: argparse.Namespace, settings: Settings) -> int:
         home.vector_snapshots(settings.home),
         settings.vectorindex_poll_seconds,
         settings.log_level,
+        statement_seconds=settings.database_statement_seconds,
     )
     return 0
 

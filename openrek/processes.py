@@ -43,8 +43,11 @@ def identity(user: int | None) -> dict[str, Any]:
 
 
 def write_pid_file(path: Path, pid: int) -> None:
-    """Note a running process: its id and when it started, which together name it for good."""
-    with suppress(psutil.NoSuchProcess):
+    """Note a running process: its id and when it started, which together name it for good.
+
+    A full disk is no reason not to run: such a process only cannot be found by those who did not start it.
+    """
+    with suppress(psutil.NoSuchProcess, OSError):
         path.write_text(f"{pid} {psutil.Process(pid).create_time()}\n")
 
 

@@ -69,7 +69,17 @@ class Settings:
     api_queue_limit: Annotated[
         int, "Requests that one API process holds at all; one more is answered with a throttling error."
     ] = 256
+    account_requests_per_second: Annotated[
+        float | None, "Requests that one account may send per operation, to each API process; more are refused."
+    ] = None
+    collection_limit: Annotated[int | None, "Collections that one account may have in a region."] = None
+    face_limit: Annotated[int, "Faces that one collection may hold."] = 20_000_000
     database_connections: Annotated[int, "Most database connections of one process."] = 8
+    database_statement_seconds: Annotated[
+        float,
+        "Longest time that one database statement of a request may take, waiting for locks included. Then the request "
+        "fails with an error on which SDKs try again.",
+    ] = 10.0
     model_pack: Annotated[str, "Model pack to load."] = "base"
     inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
     inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
@@ -211,15 +221,22 @@ def _check(settings: Settings) -> None:
         "api_processes",
         "api_threads",
         "api_queue_limit",
+        "collection_limit",
+        "face_limit",
         "database_connections",
         "inference_threads",
         "inference_queue_limit",
         "inference_queue_megapixels",
         "worker_processes",
     ):
-        require(name, getattr(settings, name) >= 1, "1 or more")
-    for name in ("vectorindex_poll_seconds", "stop_seconds"):
-        require(name, getattr(settings, name) > 0, "more than 0")
+        require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
+    for name in (
+        "account_requests_per_second",
+        "database_statement_seconds",
+        "vectorindex_poll_seconds",
+        "stop_seconds",
+    ):
+        require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 from openrek import credentials, home, postgres, valkey
 from openrek.errors import PartFailed, PortInUse
@@ -68,7 +69,7 @@ async def _start_and_watch(
     async with asyncio.TaskGroup() as group:
         for part in _parts(settings, listener):
             group.create_task(supervisor.start(part))
-    print(_banner(settings), flush=True)
+    _print(_banner(settings))
     if demo:
         await _show_demo(settings, supervisor)
     await supervisor.watch()
@@ -79,8 +80,8 @@ async def _show_demo(settings: Settings, supervisor: Supervisor) -> None:
     try:
         await supervisor.run("demo", _openrek("demo", "--output", str(output)), to_terminal=True)
     except PartFailed as error:
-        print(error, flush=True)
-    print("Still serving; Ctrl-C stops.", flush=True)
+        _print(str(error))
+    _print("Still serving; Ctrl-C stops.")
 
 
 async def _start_stores(settings: Settings, supervisor: Supervisor, say: Callable[[str], None]) -> None:
@@ -176,9 +177,15 @@ def _clock() -> Callable[[str], None]:
     start = time.monotonic()
 
     def say(text: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {text}", flush=True)
+        _print(f"{time.monotonic() - start:6.1f} s  {text}")
 
     return say
+
+
+def _print(text: str) -> None:
+    """Serving goes on when nobody can be told: the output may be a file on a full disk, or a pipe that was closed."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _banner(settings: Settings) -> str:

@@ -15,6 +15,8 @@ from storage import queries, vectors
 from storage.errors import DatabaseUnavailable
 
 CHECKOUT_TIMEOUT_SECONDS = 5.0
+# Once somebody waited in vain, others need not find that out as slowly, until somebody succeeds.
+_CHECKOUT_TIMEOUT_WHILE_AWAY_SECONDS = 1.0
 STATEMENT_SECONDS = 10.0
 # A transaction of ours that says nothing for so long is of a process that hangs, and holds others up.
 SILENCE_SECONDS = 60.0
@@ -57,15 +59,21 @@ class Pool(ConnectionPool[Connection[TupleRow]]):
     """A pool whose `connection()` raises DatabaseUnavailable when the server cannot serve: it cannot be reached, is
     lost meanwhile, takes too long or has no room."""
 
+    _is_away = False
+
     @contextmanager
     def connection(self, timeout: float | None = None) -> Iterator[Connection[TupleRow]]:
         """Check a working connection out for one transaction: committed at the end, rolled back on an exception."""
+        if timeout is None and self._is_away:
+            timeout = _CHECKOUT_TIMEOUT_WHILE_AWAY_SECONDS
         try:
             with super().connection(timeout) as connection:
+                self._is_away = False
                 yield connection
         except OperationalError as error:
             if not _is_unavailable(error):
                 raise
+            self._is_away = isinstance(error, PoolTimeout)
             raise DatabaseUnavailable(reason=str(error)) from error
 
 

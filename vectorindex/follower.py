@@ -9,6 +9,7 @@ another past, they are opened anew.
 import logging
 import threading
 from collections.abc import Iterable
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,8 @@ _BLOCK_ROWS = 4096
 _SNAPSHOT_CHANGES = 1000
 # A snapshot is written when at least this part of the vectors changed since the last one.
 _SNAPSHOT_SHARE = 0.1
+# After one that failed, on a full disk for instance: a large index is not to be written again and again.
+_SNAPSHOT_RETRY_SECONDS = 60.0
 
 
 class OutOfStep(Exception):
@@ -44,6 +47,7 @@ class _Followed:
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: Snapshot | None = None
     saved_version: int = 0
+    save_from: float = 0.0  # on the monotonic clock
 
 
 class Follower:
@@ -176,18 +180,27 @@ class Follower:
 
     def _save_if_due(self, followed: _Followed) -> None:
         state = followed.state
-        if state is None:
+        if state is None or time.monotonic() < followed.save_from:
             return
         changed = state.version - followed.saved_version
         if changed < max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE):
             return
+        try:
+            self._save(followed)
+        except OSError as error:
+            log.warning("cannot write the snapshot of collection %d: %s", followed.collection_id, error)
+            snapshots.discard(self._snapshot_dir, followed.collection_id)
+            followed.save_from = time.monotonic() + _SNAPSHOT_RETRY_SECONDS
+
+    def _save(self, followed: _Followed) -> None:
         with followed.lock:
-            if followed.state is None:
+            state = followed.state
+            if state is None:
                 return
-            snapshots.prepare(self._snapshot_dir, followed.collection_id, followed.state)
-            followed.saved_version = followed.state.version
+            snapshots.prepare(self._snapshot_dir, followed.collection_id, state)
         # Searches need not wait for the disk.
         snapshots.commit(self._snapshot_dir, followed.collection_id)
+        followed.saved_version = state.version
 
 
 def _apply(index: VectorIndex, entries: list[Change]) -> None:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from storage.database import Pool, open_pool
+from storage.database import STATEMENT_SECONDS, Pool, open_pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
 from vectorindex.follower import Follower, OutOfStep
 from vectorindex.index import DimensionMismatch
@@ -85,13 +85,14 @@ def run(
     *,
     max_connections: int = 4,
     threads: int = 16,
+    statement_seconds: float = STATEMENT_SECONDS,
 ) -> None:
     """Serve at `http://host:port` or `unix:///path` until SIGTERM or SIGINT.
 
     `snapshot_dir` belongs to this server alone. `threads` searches run at a time, each on one core.
-    `max_connections` bounds those to the database.
+    `max_connections` bounds those to the database, `statement_seconds` each of its statements.
     """
-    with open_pool(database_url, max_connections) as pool:
+    with open_pool(database_url, max_connections, statement_seconds) as pool:
         app = create_app(pool, snapshot_dir, poll_seconds, threads)
         uvicorn.run(app, **_address(url), log_level=log_level.lower(), log_config=None, access_log=False, ws="none")
 

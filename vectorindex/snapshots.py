@@ -65,6 +65,11 @@ def commit(directory: Path, collection_id: int) -> None:
     _sync(directory)
 
 
+def discard(directory: Path, collection_id: int) -> None:
+    """Remove what `prepare` or `commit` left when they failed; the snapshot before stays."""
+    _path(directory, collection_id, "part").unlink(missing_ok=True)
+
+
 def read(directory: Path, collection_id: int) -> Snapshot | None:
     """The snapshot of a collection, None if there is none that can be used."""
     try:

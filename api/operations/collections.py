@@ -13,10 +13,15 @@ DEFAULT_PAGE = 1000
 
 def create_collection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Makes an empty collection, bound to the face model of the day."""
-    name = request["CollectionId"]
+    name, settings = request["CollectionId"], ctx.services.settings
     with ctx.services.pool.connection() as connection:
         collection = collections.create(
-            connection, ctx.tenant, name, ctx.services.settings.face_model_version, request.get("Tags")
+            connection,
+            ctx.tenant,
+            name,
+            settings.face_model_version,
+            request.get("Tags"),
+            settings.most_collections,
         )
     return {
         "StatusCode": 200,

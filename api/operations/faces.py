@@ -9,7 +9,6 @@ from api.operations.rendering import bounding_box, face_detail, rejection_reason
 from inference.types import Face
 from storage import collections, faces, users
 
-MOST_FACES_IN_A_COLLECTION = 20_000_000
 DEFAULT_PAGE = 1000
 
 DELETION_REASONS = {"not_found": "FACE_NOT_FOUND", "has_user": "ASSOCIATED_TO_AN_EXISTING_USER"}
@@ -42,7 +41,7 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
             image_id(data),
             request.get("ExternalImageId"),
             [_new(face) for face in indexed],
-            MOST_FACES_IN_A_COLLECTION,
+            ctx.services.settings.most_faces_in_a_collection,
         )
     return {
         "FaceRecords": [_record(face, entry) for face, entry in zip(indexed, stored, strict=True)],

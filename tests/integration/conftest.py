@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 from psycopg import Connection, sql
 
+from benchmarks.chaos_kills import suspended
 from openrek import postgres as postgres_of_wheel
 from openrek import processes, valkey
 from storage import migrations
@@ -52,14 +52,8 @@ class Server:
     @contextmanager
     def stopped(self) -> Iterator[None]:
         """No process of the server runs, though its connections stay: as behind a cable that was pulled out."""
-        family = [postmaster := psutil.Process(self._process.pid), *postmaster.children()]
-        for process in family:
-            process.suspend()
-        try:
+        with suspended(self._process.pid):
             yield
-        finally:
-            for process in family:
-                process.resume()
 
 
 def _wait_until(attempt: Any, error: type[Exception]) -> None:

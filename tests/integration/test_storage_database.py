@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 from psycopg import Connection
 
-from storage import collections
+from storage import collections, database
 from storage.database import Pool, open_pool
 from storage.errors import DatabaseUnavailable
 from storage.tenant import Tenant
@@ -81,14 +81,7 @@ def test_a_pool_survives_a_restart_of_the_database(own_postgres: Any) -> None:
             pass
         assert time.monotonic() - start < 8
         own_postgres.start()
-        deadline = time.monotonic() + 8
-        while True:
-            try:
-                with pool.connection() as connection:
-                    assert connection.execute("SELECT 1").fetchone() == (1,)
-                break
-            except DatabaseUnavailable:
-                assert time.monotonic() < deadline
+        _works_within(8, pool)
 
 
 def test_a_server_that_does_not_answer_is_given_up_in_time_and_used_again_when_it_does(own_postgres: Any) -> None:
@@ -99,10 +92,25 @@ def test_a_server_that_does_not_answer_is_given_up_in_time_and_used_again_when_i
                 connection.execute("SELECT 1")
         with own_postgres.stopped(), _ends_within(12.0), pytest.raises(DatabaseUnavailable), pool.connection():
             pass
+        _works_within(5, pool)
+
+
+def test_while_the_server_is_away_only_the_first_wait_long_for_it(own_postgres: Any) -> None:
+    """Else those behind them, waiting for a thread, would add it all up."""
+    with open_pool(own_postgres.url("postgres"), 2) as pool:
+        own_postgres.stop()
+        with _ends_within(database.CHECKOUT_TIMEOUT_SECONDS + 5.0):
+            for _ in range(4):
+                with pytest.raises(DatabaseUnavailable), pool.connection():
+                    pass
+        own_postgres.start()
+        _works_within(8, pool)
+        own_postgres.stop()
         start = time.monotonic()
-        with pool.connection() as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
-        assert time.monotonic() - start < 5
+        with pytest.raises(DatabaseUnavailable), pool.connection():
+            pass
+        assert time.monotonic() - start > database.CHECKOUT_TIMEOUT_SECONDS - 1, "patient again"
+        own_postgres.start()
 
 
 def test_a_statement_that_takes_too_long_is_cancelled_and_others_go_on(database_url: str) -> None:
@@ -126,6 +134,29 @@ def test_waiting_for_a_lock_counts_and_nothing_is_written(
     ):
         collections.lock(connection, tenant, "c")
         collections.lock(waiting, tenant, "c")
+
+
+def test_a_process_that_hangs_within_a_transaction_lets_others_go_on(
+    database_url: str, connection: Connection[Any], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collections.create(connection, tenant, "c", "7.1")
+    monkeypatch.setattr(database, "SILENCE_SECONDS", 0.5)
+    with open_pool(database_url, 1) as pool, pytest.raises(psycopg.Error), pool.connection() as hanging:
+        collections.lock(hanging, tenant, "c")
+        with _ends_within(3.0):
+            collections.lock(connection, tenant, "c")
+        hanging.execute("SELECT 1")
+
+
+def _works_within(seconds: float, pool: Pool) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with pool.connection() as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+            return
+        except DatabaseUnavailable:
+            assert time.monotonic() < deadline
 
 
 @contextmanager

@@ -70,10 +70,13 @@ class TestTags:
 class TestAccessKeys:
     def test_secret_comes_back_only_with_the_sealing_key(self, connection: Connection[Any]) -> None:
         made = access_keys.create(connection, "123456789012", SEALING_KEY)
+        limited = access_keys.create(connection, "123456789012", SEALING_KEY, ["ListFaces", "DetectFaces"])
         assert re.fullmatch("AKIA[A-Z2-7]{16}", made.access_key_id)
         assert re.fullmatch("[A-Za-z0-9+/]{40}", made.secret)
         assert made.secret not in repr(made)
         assert access_keys.find(connection, made.access_key_id, SEALING_KEY) == made
+        assert made.operations is None and limited.operations == {"DetectFaces", "ListFaces"}
+        assert access_keys.find(connection, limited.access_key_id, SEALING_KEY) == limited
         with pytest.raises(SealedWithAnotherKey):
             access_keys.find(connection, made.access_key_id, bytes(32))
         row = connection.execute("SELECT encrypted_secret FROM access_keys").fetchone()

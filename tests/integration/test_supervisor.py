@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from openrek import processes
+from openrek import logs, processes
+from openrek import supervisor as supervisor_module
 from openrek.errors import PartFailed
 from openrek.supervisor import Part, Supervisor
 
@@ -71,6 +72,28 @@ def test_a_part_that_dies_is_started_again(supervise: Any, tmp_path: Path, said:
 
     supervise(body)
     assert said[1] == "part ended (signal 9), starting it again"
+
+
+def test_a_part_is_kept_running_though_nothing_can_be_noted_on_the_disk(supervise: Any, tmp_path: Path) -> None:
+    """As on a full one: here the pid file cannot be written, and a log that is due for rotation not be copied."""
+
+    async def body(supervisor: Supervisor) -> None:
+        await supervisor.start(_part(SERVE, tmp_path / "mark"))
+        first = _pid(tmp_path)
+        (tmp_path / "mark").unlink()
+        supervisor._pid_dir = tmp_path / "gone"
+        (tmp_path / "part.log.1").symlink_to("/dev/full")
+        os.truncate(tmp_path / "part.log", logs.LARGEST_LOG_BYTES + 1)
+        watching = asyncio.create_task(supervisor.watch())
+        os.kill(first, signal.SIGKILL)
+        await _until((tmp_path / "mark").exists)
+        await asyncio.sleep(3 * supervisor_module.HOUSEKEEPING_SECONDS)
+        assert not watching.done()
+        watching.cancel()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(supervisor_module, "HOUSEKEEPING_SECONDS", 0.1)
+        supervise(body)
 
 
 def test_what_a_dead_part_left_behind_ends_too(supervise: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -402,6 +403,28 @@ def test_a_collection_that_cannot_be_followed_does_not_hold_up_others(
     assert f"cannot follow collection {collection.id}" in caplog.text
     assert follower._followed[good.id].state is not None
     assert list(held(follower, good.id, 1)) == stored
+
+
+def test_a_full_disk_delays_the_snapshot_and_nothing_else(
+    pool: Pool,
+    collection: Collection,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(follower_module, "_SNAPSHOT_RETRY_SECONDS", 0.5, raising=False)
+    stored = store(pool, "c", *map(unit, range(8)))
+    (tmp_path / f"{collection.id}.part").symlink_to("/dev/full")
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    assert "No space left on device" in caplog.text
+    assert list(tmp_path.iterdir()) == [], "a part of a snapshot takes room"
+    assert list(held(follower, collection.id, 8)) == sorted(stored, key=stored.index)
+    follower.poll()
+    assert snapshots.stored(tmp_path) == set(), "a large index would be written again and again"
+    time.sleep(0.5)
+    follower.poll()
+    assert snapshots.stored(tmp_path) == {collection.id}
 
 
 @pytest.fixture

@@ -18,10 +18,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
 import httpx
+import psutil
 import pytest
 from botocore import xform_name
 from botocore.auth import SigV4QueryAuth
@@ -29,6 +31,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+import api.connection
 import inference.errors
 import storage.errors
 from api import errors
@@ -43,6 +46,7 @@ ARN = f"arn:aws:iam::{ACCOUNT}:root"
 CREATED = datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 BODY_TIMEOUT_SECONDS = 3.0
+HEAD_SECONDS = 2.0
 KEYS = {
     "AKIDFAKE": Credential("fake secret", ACCOUNT, ARN),
     "ASIAFAKE": Credential("fake secret", ACCOUNT, ARN, "fake token", datetime(2100, 1, 1, tzinfo=UTC)),
@@ -93,6 +97,7 @@ HANDLERS: dict[str, Handler] = {
 
 def main(descriptor: int) -> None:
     logging.basicConfig(level=logging.WARNING)
+    api.connection.HEAD_SECONDS = HEAD_SECONDS
     part = cast(Any, FakePart())
     settings = ApiSettings(
         version="0",
@@ -209,6 +214,64 @@ def test_a_declared_length_over_the_limit_is_refused_unread(server: WireServer) 
         assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"POST / HTTP/1.1\r\nX: ", b"a" * 60_000),
+        (b"POST / HTTP/1.1\r\n", b"a: b\r\n" * 10_000),
+        (b"POST /?", b"a" * 60_000),
+        (
+            b"POST / HTTP/1.1\r\nContent-Type: application/x-amz-json-1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"a: b\r\n" * 10_000,
+        ),
+        (
+            b"POST / HTTP/1.1\r\nContent-Type: application/x-amz-json-1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+            b"a" * 60_000,
+        ),
+    ],
+    ids=["a header", "headers", "a query", "trailers", "a chunk's extension"],
+)
+def test_nothing_beside_a_body_goes_on_without_end(server: WireServer, start: bytes, more: bytes) -> None:
+    process = psutil.Process(server.process.pid)
+    before, sent = process.memory_info().rss, 0
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection,
+        pytest.raises((ConnectionResetError, BrokenPipeError)),
+    ):
+        connection.sendall(start)
+        while sent < 60_000_000:
+            connection.sendall(more)
+            sent += len(more)
+    assert process.memory_info().rss - before < 40_000_000
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_head_that_stops_arriving(server: WireServer) -> None:
+    for start in (b"", b"POST / HTTP/1.1\r\nHost: h\r\nX", HEALTHZ + b"GET /healthz HT"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(start)
+            while connection.recv(1000):
+                continue
+
+
+def test_rubbish_behind_requests_in_progress_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    server = WireServer()
+    body = b'{"CollectionId": "slow"}'
+    url = urlsplit(presign_with_body(server.url + "/", body, "DeleteCollection"))
+    headers = HEADERS | {"Host": url.netloc, "X-Amz-Target": "RekognitionService.DeleteCollection"}
+    lines = [f"POST {url.path}?{url.query} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    slow = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(slow * 2 + b"\0rubbish\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    time.sleep(1.5)
+    server.stop()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
 def test_a_body_that_stops_arriving(server: WireServer) -> None:
     head = "POST / HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: 10\r\n\r\n{"
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
@@ -298,14 +361,14 @@ def test_presigned(server: WireServer) -> None:
     assert (tampered.status_code, tampered.json()["__type"]) == (400, "InvalidSignatureException")
 
 
-def presign_with_body(url: str, body: bytes) -> str:
+def presign_with_body(url: str, body: bytes, operation: str = "ListCollections") -> str:
     """A presigned URL for a body, which botocore itself only moves into the query."""
 
     class PresignBody(SigV4QueryAuth):  # type: ignore[misc]
         def payload(self, request: Any) -> str:
             return hashlib.sha256(body).hexdigest()
 
-    request = AWSRequest("POST", url, HEADERS)
+    request = AWSRequest("POST", url, HEADERS | {"X-Amz-Target": f"RekognitionService.{operation}"})
     PresignBody(Credentials("AKIDFAKE", "fake secret"), "rekognition", "us-east-1", 60).add_auth(request)
     return str(request.url)
 

@@ -59,3 +59,11 @@ def test_settings_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_pack_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["models", "pull", "no-such-pack"]) == 1
     assert "no-such-pack" in capsys.readouterr().err
+
+
+def test_a_key_is_limited_to_operations_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = cli.parser().parse_args(["keys", "create", "--operations", "DetectFaces,ListFaces"])
+    assert chosen.operations == ["DetectFaces", "ListFaces"]
+    with pytest.raises(SystemExit):
+        cli.parser().parse_args(["keys", "create", "--operations", "DetectFaces,detect_faces"])
+    assert "no operation of the service: detect_faces" in capsys.readouterr().err

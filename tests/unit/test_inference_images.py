@@ -1,5 +1,6 @@
 import contextlib
 import io
+import math
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from benchmarks import hostile_pictures
+from inference import containers
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
 from inference.images import MAX_PIXELS, decode, pixel_count
 
@@ -110,6 +113,56 @@ def test_damage_anywhere_is_refused_or_survived(position: int, value: int) -> No
     data[position % len(data)] = value
     with contextlib.suppress(InvalidImage, ImageDimensionsTooLarge):
         decode(bytes(data))
+
+
+@pytest.mark.parametrize("name", hostile_pictures.REFUSED)
+def test_hostile_pictures_are_refused(name: str) -> None:
+    data = hostile_pictures.REFUSED[name]()
+    assert len(data) <= hostile_pictures.MOST_INLINE_BYTES
+    with pytest.raises((InvalidImage, ImageTooSmall, ImageDimensionsTooLarge)):
+        pixel_count(data, min_side=80)
+        decode(data, min_side=80)
+
+
+@pytest.mark.parametrize("name", hostile_pictures.ACCEPTED)
+def test_odd_pictures_are_read(name: str) -> None:
+    data = hostile_pictures.ACCEPTED[name]()
+    assert math.prod(decode(data, min_side=80).shape[:2]) == pixel_count(data)
+
+
+def test_of_several_pictures_in_one_jpeg_the_first_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    upside_down = Image.fromarray(_gradient()[::-1, ::-1])
+    data = _encode(upside_down, "MPO", save_all=True, append_images=[Image.new("RGB", (80, 80))], exif=exif, quality=95)
+    assert _near(decode(data), _gradient())
+
+
+def test_scans_are_counted() -> None:
+    assert decode(hostile_pictures.many_scans(200, 200, containers.MOST_SCANS - 1)).shape == (200, 200, 3)
+    with pytest.raises(InvalidImage, match="scans"):
+        decode(hostile_pictures.many_scans(200, 200, containers.MOST_SCANS))
+
+
+def test_a_progressive_jpeg_is_judged_by_all_its_coefficients() -> None:
+    whole = _encode(Image.new("RGB", (7000, 5000)), "JPEG", progressive=True, subsampling=0)
+    with pytest.raises(ImageDimensionsTooLarge):
+        pixel_count(whole)
+    assert pixel_count(_encode(Image.new("RGB", (7000, 4000)), "JPEG", progressive=True, subsampling=2))
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_size=12), st.binary(max_size=60))
+def test_any_segments_are_refused_or_survived(parts: list[tuple[int, bytes]], tail: bytes) -> None:
+    segments = b"".join(hostile_pictures.segment(marker, content) for marker, content in parts)
+    for data in (b"\xff\xd8" + segments + tail, hostile_pictures.with_segments(hostile_pictures.jpeg(), segments)):
+        with contextlib.suppress(InvalidImage, ImageDimensionsTooLarge):
+            decode(data)
+
+
+@given(st.lists(st.tuples(st.binary(min_size=4, max_size=4), st.binary(max_size=40)), max_size=12))
+def test_any_chunks_are_refused_or_survived(parts: list[tuple[bytes, bytes]]) -> None:
+    with contextlib.suppress(InvalidImage, ImageDimensionsTooLarge):
+        decode(hostile_pictures.png(20, 20, *[hostile_pictures.chunk(*part) for part in parts]))
 
 
 def test_sizes_are_judged_before_any_pixel_is_decoded() -> None:

@@ -1,0 +1,18 @@
+"""Some thousands of requests that no decent client sends; `python -m benchmarks.fuzz` sends as many as one likes."""
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import fuzz
+from benchmarks.endpoint import Endpoint
+
+REQUESTS = 3000
+
+
+def test_no_request_leads_to_a_server_error_a_hang_or_growth(stack: Any, client: Any, tmp_path: Path) -> None:
+    stack.openrek("buckets", "add", fuzz.BUCKET, str(tmp_path), "--region", stack.region)
+    memory, before = fuzz.Memory(stack.home), fuzz.tracebacks(stack.home)
+    place = Endpoint(stack.endpoint, stack.region, stack.home / "credentials")
+    assert fuzz.run(place, REQUESTS, memory=memory) == []
+    assert memory.grown() == []
+    assert fuzz.tracebacks(stack.home) == before

@@ -1,0 +1,78 @@
+"""Pictures made to hurt, through boto3: the modelled error, at once and in little memory."""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from benchmarks import hostile_pictures
+
+REFUSALS = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
+MOST_SECONDS, MOST_MIB = 0.1, 200
+MOST_MIB_OF_LARGEST = 400
+"""For the largest pictures that are answered: as Pillow decodes them and as the networks read them, and those too."""
+TRIES = 3
+PARTS = ("api", "inference")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from /proc")
+
+
+class Peaks:
+    """The peak of memory of both processes that hold a picture, from here on."""
+
+    def __init__(self, home: Path) -> None:
+        self._folders = [Path("/proc") / (home / "run" / f"{part}.pid").read_text().split()[0] for part in PARTS]
+        for folder in self._folders:
+            (folder / "clear_refs").write_text("5")
+        self._before = self._peaks()
+
+    def grown_mib(self) -> float:
+        """The most that one of them has grown."""
+        return max(after - before for before, after in zip(self._before, self._peaks(), strict=True))
+
+    def _peaks(self) -> list[float]:
+        statuses = [(folder / "status").read_text().splitlines() for folder in self._folders]
+        return [int(line.split()[1]) / 1024 for lines in statuses for line in lines if line.startswith("VmHWM")]
+
+
+def _outcome(client: Any, data: bytes) -> str:
+    try:
+        client.detect_faces(Image={"Bytes": data})
+    except ClientError as error:
+        assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+        return str(error.response["Error"]["Code"])
+    return "answered"
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """The best of some tries, since other work on the machine only adds."""
+    taken = []
+    for _ in range(TRIES):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+@pytest.mark.parametrize("name", hostile_pictures.REFUSED)
+def test_what_is_no_decent_picture_is_refused_at_once(stack: Any, client: Any, name: str) -> None:
+    data = hostile_pictures.REFUSED[name]()
+    as_long = bytes(len(data))
+    peaks = Peaks(stack.home)
+    assert _outcome(client, data) in REFUSALS
+    assert peaks.grown_mib() < MOST_MIB
+    # sending, signing and parsing so many bytes is not what is measured
+    beside = _seconds(lambda: _outcome(client, as_long))
+    assert _seconds(lambda: _outcome(client, data)) - beside < MOST_SECONDS
+
+
+@pytest.mark.parametrize("name", hostile_pictures.ACCEPTED)
+def test_what_is_only_odd_is_answered(stack: Any, client: Any, name: str) -> None:
+    data = hostile_pictures.ACCEPTED[name]()
+    peaks = Peaks(stack.home)
+    assert _outcome(client, data) == "answered"
+    assert peaks.grown_mib() < MOST_MIB_OF_LARGEST
