@@ -37,6 +37,7 @@ class ApiSettings:
     account_requests_per_second: float | None = None
     most_collections: int | None = None
     most_faces_in_a_collection: int = 20_000_000
+    most_users_in_a_collection: int = 10_000_000
 
 
 @dataclass(frozen=True)

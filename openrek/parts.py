@@ -48,6 +48,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
                 account_requests_per_second=settings.account_requests_per_second,
                 most_collections=settings.collection_limit,
                 most_faces_in_a_collection=settings.face_limit,
+                most_users_in_a_collection=settings.user_limit,
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)

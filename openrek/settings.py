@@ -74,6 +74,7 @@ class Settings:
     ] = None
     collection_limit: Annotated[int | None, "Collections that one account may have in a region."] = None
     face_limit: Annotated[int, "Faces that one collection may hold."] = 20_000_000
+    user_limit: Annotated[int, "Users that one collection may hold."] = 10_000_000
     database_connections: Annotated[int, "Most database connections of one process."] = 8
     database_statement_seconds: Annotated[
         float,
@@ -223,6 +224,7 @@ def _check(settings: Settings) -> None:
         "api_queue_limit",
         "collection_limit",
         "face_limit",
+        "user_limit",
         "database_connections",
         "inference_threads",
         "inference_queue_limit",

@@ -8,8 +8,8 @@ another past, they are opened anew.
 
 import logging
 import threading
-from collections.abc import Iterable
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 

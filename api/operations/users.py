@@ -12,7 +12,6 @@ from inference.similarity import Calibration
 from storage import collections, users
 from storage.users import Refusal
 
-MOST_USERS_IN_A_COLLECTION = 10_000_000
 MOST_FACES_OF_A_USER = 100
 DEFAULT_ASSOCIATION_THRESHOLD = 75.0
 DEFAULT_PAGE = 500
@@ -29,7 +28,8 @@ def create_user(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     with ctx.services.pool.connection() as connection:
 
         def work() -> dict[str, Any]:
-            users.create(connection, ctx.tenant, request["CollectionId"], request["UserId"], MOST_USERS_IN_A_COLLECTION)
+            most = ctx.services.settings.most_users_in_a_collection
+            users.create(connection, ctx.tenant, request["CollectionId"], request["UserId"], most)
             return {}
 
         return once(ctx, connection, "CreateUser", request, work)

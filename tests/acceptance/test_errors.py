@@ -47,6 +47,14 @@ NEVER = {
     ("ListCollections", "InvalidParameterException"): "its members have no rule beyond the model's",
     ("ListFaces", "InvalidParameterException"): "its members have no rule beyond the model's",
     ("ListCollections", "ResourceNotFoundException"): "it names no resource",
+    ("AssociateFaces", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("CreateUser", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("DeleteUser", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("DisassociateFaces", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("ListUsers", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("AssociateFaces", "ConflictException"): "changes of one collection wait for each other",
+    ("DeleteUser", "ConflictException"): "changes of one collection wait for each other",
+    ("DisassociateFaces", "ConflictException"): "changes of one collection wait for each other",
 }
 """Declared, but without a request that has them."""
 
@@ -55,9 +63,11 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """What the requests below refer to: collections, pictures, ARNs."""
+    """What the requests below refer to: a collection, its user, a token that operations have seen, pictures."""
 
     collection: str
+    user: str
+    token: str
     bucket: str
     portrait: bytes
     group: bytes
@@ -72,19 +82,27 @@ class World:
 def sound(world: World) -> dict[str, Request]:
     """A request for each built operation that nothing is wrong with."""
     here, picture = {"CollectionId": world.collection}, {"Bytes": world.portrait}
+    user = here | {"UserId": world.user}
     return {
+        "AssociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "CompareFaces": {"SourceImage": picture, "TargetImage": picture},
         "CreateCollection": {"CollectionId": f"more-{uuid4()}"},
+        "CreateUser": here | {"UserId": f"more-{uuid4()}"},
         "DeleteCollection": {"CollectionId": "absent"},
         "DeleteFaces": here | {"FaceIds": [UNKNOWN_FACE]},
+        "DeleteUser": here | {"UserId": "absent"},
         "DescribeCollection": here,
         "DetectFaces": {"Image": picture},
+        "DisassociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "IndexFaces": here | {"Image": picture},
         "ListCollections": {},
         "ListFaces": here,
         "ListTagsForResource": {"ResourceArn": world.arn(world.collection)},
+        "ListUsers": here,
         "SearchFaces": here | {"FaceId": UNKNOWN_FACE},
         "SearchFacesByImage": here | {"Image": picture},
+        "SearchUsers": user,
+        "SearchUsersByImage": here | {"Image": picture},
         "TagResource": {"ResourceArn": world.arn(world.collection), "Tags": {"a": "b"}},
         "UntagResource": {"ResourceArn": world.arn(world.collection), "TagKeys": ["a"]},
     }
@@ -99,6 +117,24 @@ IMAGE_ERRORS: dict[str, Callable[[World], Request]] = {
 """By what is wrong with an image."""
 
 
+IN_A_COLLECTION = (
+    "AssociateFaces",
+    "CreateUser",
+    "DeleteCollection",
+    "DeleteFaces",
+    "DeleteUser",
+    "DescribeCollection",
+    "DisassociateFaces",
+    "IndexFaces",
+    "ListFaces",
+    "ListUsers",
+    "SearchFaces",
+    "SearchFacesByImage",
+    "SearchUsers",
+    "SearchUsersByImage",
+)
+
+
 def wrong(world: World) -> dict[tuple[str, str], Request]:
     """(operation, error) -> a request that has it, for the errors that lie in a request."""
     requests, absent = sound(world), {"CollectionId": f"absent-{uuid4()}"}
@@ -106,6 +142,7 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
         "DetectFaces": "Image",
         "IndexFaces": "Image",
         "SearchFacesByImage": "Image",
+        "SearchUsersByImage": "Image",
         "CompareFaces": "TargetImage",
     }
     found = {
@@ -113,16 +150,20 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
         for operation, member in images.items()
         for error, image in IMAGE_ERRORS.items()
     }
-    for operation in ("DeleteCollection", "DeleteFaces", "DescribeCollection", "IndexFaces", "ListFaces"):
-        found[operation, "ResourceNotFoundException"] = requests[operation] | absent
-    for operation in ("SearchFaces", "SearchFacesByImage"):
+    for operation in IN_A_COLLECTION:
         found[operation, "ResourceNotFoundException"] = requests[operation] | absent
     for operation in ("TagResource", "UntagResource", "ListTagsForResource"):
         nobody = {"ResourceArn": world.arn("absent")}
         found[operation, "ResourceNotFoundException"] = requests[operation] | nobody
         found[operation, "InvalidParameterException"] = requests[operation] | {"ResourceArn": "a" * 30}
+    for operation in ("AssociateFaces", "CreateUser", "DeleteUser", "DisassociateFaces"):
+        other = {"ClientRequestToken": world.token, "UserId": f"other-{uuid4()}"}
+        found[operation, "IdempotentParameterMismatchException"] = requests[operation] | other
     token = {"NextToken": "forged"}
     return found | {
+        ("SearchUsers", "InvalidParameterException"): requests["SearchUsers"] | {"FaceId": UNKNOWN_FACE},
+        ("CreateUser", "ConflictException"): requests["CreateUser"] | {"UserId": world.user},
+        ("ListUsers", "InvalidPaginationTokenException"): requests["ListUsers"] | token,
         ("SearchFaces", "InvalidParameterException"): requests["SearchFaces"],
         ("CreateCollection", "ResourceAlreadyExistsException"): {"CollectionId": world.collection},
         ("ListCollections", "InvalidPaginationTokenException"): token,
@@ -131,11 +172,13 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
 
 
 LIMITED = {
+    ("AssociateFaces", "ServiceQuotaExceededException"),
     ("CreateCollection", "ServiceQuotaExceededException"),
+    ("CreateUser", "ServiceQuotaExceededException"),
     ("IndexFaces", "ServiceQuotaExceededException"),
     ("TagResource", "ServiceQuotaExceededException"),
 }
-"""Errors of limits, each with a test of its own below."""
+"""Errors of limits, each with a test of its own: below, and in test_users.py for the faces of one user."""
 
 
 def test_every_declared_error_of_every_built_operation_is_in_these_tables(world: World) -> None:
@@ -155,7 +198,13 @@ def world(
     (folder / "large.jpg").write_bytes(b"\xff\xd8" + bytes(15 * 1024 * 1024))
     stack.openrek("buckets", "add", bucket, str(folder), "--region", stack.region)
     client.create_collection(CollectionId=name)
-    yield World(name, bucket, collins, group)
+    known, used = {"CollectionId": name, "UserId": "known"}, {"ClientRequestToken": str(uuid4())}
+    client.create_user(CollectionId=name, UserId="known", **used)
+    client.associate_faces(**known, FaceIds=[UNKNOWN_FACE], **used)
+    client.disassociate_faces(**known, FaceIds=[UNKNOWN_FACE], **used)
+    client.delete_user(**known, **used)
+    client.create_user(**known)
+    yield World(name, "known", used["ClientRequestToken"], bucket, collins, group)
     client.delete_collection(CollectionId=name)
 
 
@@ -254,9 +303,11 @@ def test_more_requests_a_second_than_an_account_may_send(stack: Any, world: Worl
             _refused(client, operation, request, FAST)
 
 
-def test_limits_of_collections_faces_and_tags(stack: Any, world: World, tmp_path: Path) -> None:
+def test_limits_of_collections_faces_users_and_tags(stack: Any, world: World, tmp_path: Path) -> None:
     error = "ServiceQuotaExceededException"
-    with _api(stack, tmp_path / "log", OPENREK_COLLECTION_LIMIT="1", OPENREK_FACE_LIMIT="1") as api:
+    with _api(
+        stack, tmp_path / "log", OPENREK_COLLECTION_LIMIT="1", OPENREK_FACE_LIMIT="1", OPENREK_USER_LIMIT="1"
+    ) as api:
         client = _client(stack, api.endpoint, REGION_OF_LIMITS)
         name = f"one-{uuid4()}"
         client.create_collection(CollectionId=name)
@@ -265,6 +316,9 @@ def test_limits_of_collections_faces_and_tags(stack: Any, world: World, tmp_path
         _refused(client, "IndexFaces", {"CollectionId": name, "Image": {"Bytes": world.group}}, error)
         assert client.describe_collection(CollectionId=name)["FaceCount"] == 0, "nothing of it is stored"
         client.index_faces(CollectionId=name, Image={"Bytes": world.portrait})
+        client.create_user(CollectionId=name, UserId="one")
+        _refused(client, "CreateUser", {"CollectionId": name, "UserId": "two"}, error)
+        assert client.describe_collection(CollectionId=name)["UserCount"] == 1
         arn = f"arn:aws:rekognition:{REGION_OF_LIMITS}:000000000000:collection/{name}"
         client.tag_resource(ResourceArn=arn, Tags={f"key-{n}": "x" for n in range(200)})
         _refused(client, "TagResource", {"ResourceArn": arn, "Tags": {"key-200": "x", "key-0": "changed"}}, error)
@@ -300,7 +354,14 @@ def test_without_the_model_and_index_servers_nothing_is_half_written(
     before = client.list_faces(CollectionId=world.collection)["Faces"]
     gone = {f"OPENREK_{part}_URL": f"unix://{tmp_path}/gone" for part in ("INFERENCE", "VECTORINDEX")}
     requests["IndexFaces"]["Image"] = {"Bytes": world.group}
-    needing_them = ("CompareFaces", "DetectFaces", "IndexFaces", "SearchFaces", "SearchFacesByImage")
+    needing_them = (
+        "CompareFaces",
+        "DetectFaces",
+        "IndexFaces",
+        "SearchFaces",
+        "SearchFacesByImage",
+        "SearchUsersByImage",
+    )
     with _api(stack, tmp_path / "log", **gone) as api, ThreadPoolExecutor(len(needing_them)) as threads:
         cut_off = _client(stack, api.endpoint, stack.region)
         calls = {name: threads.submit(_refused, cut_off, name, requests[name], BROKEN) for name in needing_them}
