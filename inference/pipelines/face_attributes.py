@@ -89,6 +89,11 @@ async def _geometry(
     loop = asyncio.get_running_loop()
     seen = await loop.run_in_executor(chores, face_geometry.mesh_crop, image, box, points)
     mesh = onto(await networks.mesh.submit(seen.pixels), seen.to_picture)
+    for _ in range(face_geometry.MOST_LOOKS - 1):
+        if face_geometry.is_upright(mesh, seen):
+            break
+        seen = await loop.run_in_executor(chores, face_geometry.upright_crop, image, mesh)
+        mesh = onto(await networks.mesh.submit(seen.pixels), seen.to_picture)
     crops = await loop.run_in_executor(chores, face_geometry.eye_crops, image, mesh)
     left, right = await asyncio.gather(*(_eye(crop, networks) for crop in crops))
     return FaceGeometry(mesh, (left, right))
