@@ -21,6 +21,10 @@ MOST_TILT_DEGREES = 6.0
 """Between a mesh and the crop that it was seen in. The detector's eyes say too little about a face that lies on its
 side; the mesh says more, so that seen again upright it is right."""
 MOST_LOOKS = 4
+LEAST_PRESENCE = 0.9
+QUARTER_TURNS = (90.0, 180.0, 270.0)
+"""The detector finds faces that lie on their side, but gives them upright points. Of the crops turned so, the one is
+right in which the mesh network is surest of a face; it is unsure of faces on their side and of many masked ones."""
 EYE_ENLARGEMENT = 2.3
 LEAST_EYE_PIXELS = 8.0
 """Between the corners of an eye. In a smaller one the iris network sees nothing that the mesh did not."""
@@ -62,18 +66,23 @@ class FaceGeometry:
     eyes: tuple[np.ndarray | None, np.ndarray | None]
 
 
-def mesh_crop(image: Pixels, box: np.ndarray, points: np.ndarray) -> Crop:
-    """The square that the mesh network sees of the face in `box` (x, y, width, height) with the detector's `points`
-    (eyes first), both in picture pixels."""
+def mesh_crop(image: Pixels, box: np.ndarray, degrees: float) -> Crop:
+    """The square that the mesh network sees of the face in `box` (x, y, width, height, picture pixels), which is turned
+    clockwise by `degrees`."""
     side = MESH_ENLARGEMENT * float(max(box[2:]))
     centre = np.asarray(box[:2], np.float64) + np.asarray(box[2:], np.float64) / 2
-    return cut(image, centre, (side, side), _degrees(points[1] - points[0]), (face_mesh.SIDE, face_mesh.SIDE))
+    return cut(image, centre, (side, side), degrees, (face_mesh.SIDE, face_mesh.SIDE))
+
+
+def tilt(points: np.ndarray) -> float:
+    """The clockwise turn of the detector's eyes (the first two of `points`), degrees."""
+    return _degrees(points[1] - points[0])
 
 
 def is_upright(mesh: np.ndarray, seen: Crop) -> bool:
     """Whether a mesh (in picture pixels) stands upright in the crop that it was seen in."""
-    tilt = roll(mesh) - _degrees(seen.to_picture[:, 0])
-    return abs((tilt + 180) % 360 - 180) <= MOST_TILT_DEGREES
+    turn = roll(mesh) - _degrees(seen.to_picture[:, 0])
+    return abs((turn + 180) % 360 - 180) <= MOST_TILT_DEGREES
 
 
 def upright_crop(image: Pixels, mesh: np.ndarray) -> Crop:

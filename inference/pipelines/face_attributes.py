@@ -14,6 +14,7 @@ from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
 from inference.models import emotion, face_attributes
 from inference.models.face_attributes import AgeAndGender
+from inference.models.face_mesh import Mesh
 from inference.pose import mesh_pose
 from inference.types import Face, Pixels
 
@@ -26,7 +27,7 @@ GREY_SIDE = 224
 class AttributeNetworks:
     """The queues of the networks behind a face's landmarks and attributes."""
 
-    mesh: Batcher[Pixels, np.ndarray]
+    mesh: Batcher[Pixels, Mesh]
     iris: Batcher[Pixels, np.ndarray]
     age_and_gender: Batcher[Pixels, AgeAndGender]
     emotion: Batcher[Pixels, np.ndarray]
@@ -87,16 +88,33 @@ async def _geometry(
     image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
 ) -> FaceGeometry:
     loop = asyncio.get_running_loop()
-    seen = await loop.run_in_executor(chores, face_geometry.mesh_crop, image, box, points)
-    mesh = onto(await networks.mesh.submit(seen.pixels), seen.to_picture)
+    mesh = await _mesh(image, box, points, networks, chores)
+    crops = await loop.run_in_executor(chores, face_geometry.eye_crops, image, mesh)
+    left, right = await asyncio.gather(*(_eye(crop, networks) for crop in crops))
+    return FaceGeometry(mesh, (left, right))
+
+
+async def _mesh(
+    image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
+) -> np.ndarray:
+    """In picture pixels; looked at again where the crop was not upright."""
+    loop = asyncio.get_running_loop()
+
+    async def look(degrees: float) -> tuple[Crop, Mesh]:
+        crop = await loop.run_in_executor(chores, face_geometry.mesh_crop, image, box, degrees)
+        return crop, await networks.mesh.submit(crop.pixels)
+
+    seen, found = await look(face_geometry.tilt(points))
+    if found.presence < face_geometry.LEAST_PRESENCE:
+        turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.QUARTER_TURNS))
+        seen, found = max([(seen, found), *turned], key=lambda one: one[1].presence)
+    mesh = onto(found.points, seen.to_picture)
     for _ in range(face_geometry.MOST_LOOKS - 1):
         if face_geometry.is_upright(mesh, seen):
             break
         seen = await loop.run_in_executor(chores, face_geometry.upright_crop, image, mesh)
-        mesh = onto(await networks.mesh.submit(seen.pixels), seen.to_picture)
-    crops = await loop.run_in_executor(chores, face_geometry.eye_crops, image, mesh)
-    left, right = await asyncio.gather(*(_eye(crop, networks) for crop in crops))
-    return FaceGeometry(mesh, (left, right))
+        mesh = onto((await networks.mesh.submit(seen.pixels)).points, seen.to_picture)
+    return mesh
 
 
 async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:

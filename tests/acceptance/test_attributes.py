@@ -96,7 +96,7 @@ def test_a_mirrored_picture_has_mirrored_landmarks_and_pose(
         assert mirrored["Pose"][angle] == pytest.approx(sign * face["Pose"][angle], abs=4)
 
 
-@pytest.mark.parametrize("degrees", [-40, -15, 15, 40])
+@pytest.mark.parametrize("degrees", [-90, -60, -40, -15, 15, 40, 60, 90])
 def test_landmarks_and_roll_turn_with_the_picture(
     client: Any, collins: bytes, as_jpeg: Callable[..., bytes], degrees: int
 ) -> None:

@@ -67,6 +67,16 @@ def test_a_crop_shows_what_it_says_and_leads_back(degrees: float, size: float) -
     assert tuple(back) == pytest.approx((x, y), abs=max(1.0, size / 60))
 
 
+def test_a_mesh_that_is_turned_in_its_crop_is_not_upright() -> None:
+    mesh = np.zeros((468, 3))
+    mesh[list(EYE_CORNERS[0])], mesh[list(EYE_CORNERS[1])] = [100, 100, 0], [140, 100, 0]
+    image = np.zeros((300, 300, 3), np.uint8)
+    straight, box = np.array([[100.0, 100.0], [140.0, 100.0]]), np.array([60, 60, 120, 140])
+    assert face_geometry.tilt(straight) == 0 and face_geometry.roll(mesh) == 0
+    for degrees, upright in ((0, True), (5, True), (-5, True), (7, False), (180, False), (359, True)):
+        assert face_geometry.is_upright(mesh, face_geometry.mesh_crop(image, box, degrees)) is upright
+
+
 def test_depth_keeps_the_scale_of_the_plane() -> None:
     crop = cut(np.zeros((300, 300, 3), np.uint8), np.array([150.0, 150.0]), (200, 200), 33.0, (100, 100))
     (one, other) = onto(np.array([[10.0, 10.0, 5.0], [20.0, 10.0, 0.0]]), crop.to_picture)
