@@ -105,12 +105,14 @@ async def _mesh(
         return crop, await networks.mesh.submit(crop.pixels)
 
     seen, found = await look(face_geometry.tilt(points))
-    if found.presence < face_geometry.LEAST_PRESENCE:
+    unsure = found.presence < face_geometry.LEAST_PRESENCE
+    if unsure:
         turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.QUARTER_TURNS))
         seen, found = max([(seen, found), *turned], key=lambda one: one[1].presence)
     mesh = onto(found.points, seen.to_picture)
-    for _ in range(face_geometry.MOST_LOOKS - 1):
-        if face_geometry.is_upright(mesh, seen):
+    for look_again in range(1, face_geometry.MOST_LOOKS):
+        # the box of a face on its side fits worse than its mesh does
+        if face_geometry.is_upright(mesh, seen) and not (unsure and look_again == 1):
             break
         seen = await loop.run_in_executor(chores, face_geometry.upright_crop, image, mesh)
         mesh = onto((await networks.mesh.submit(seen.pixels)).points, seen.to_picture)
