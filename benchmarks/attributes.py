@@ -183,7 +183,7 @@ def _emotions(items: Found, seen: Found) -> dict[str, Any]:
     """The likeliest emotion against the label; and each alone, said when it is likelier than its share."""
     pairs = [(item["emotion"], seen[name]["Emotions"]) for name, item in items.items() if name in seen]
     first = [(truth, given[0]["Type"], given[0]["Confidence"]) for truth, given in pairs]
-    kinds = sorted({truth for truth, _ in pairs})
+    kinds = sorted({one["Type"] for _, given in pairs for one in given})
     alone = {}
     for kind in kinds:
         share = 100 * sum(truth == kind for truth, _ in pairs) / len(pairs)

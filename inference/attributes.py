@@ -57,6 +57,9 @@ EMOTION_SHARPNESS = 0.623
 EMOTION_SHIFT = np.array([-0.25, -1.09, -2.0, -0.02, 0.11, 2.0, 1.26])
 """Log probabilities of emotion.KINDS times the one, plus the other (vector scaling, Guo et al. 2017)."""
 
+ANSWERED_EMOTIONS = ("angry", "happy", "sad", "surprised", "calm")
+"""Of emotion.KINDS; fear and disgust hardly occur in the labelled set, so nothing is known of how right they would be."""
+
 
 def wanted(asked: tuple[str, ...]) -> frozenset[str]:
     """The names of ASKABLE among what was asked for; all of them for "all"."""
@@ -109,11 +112,15 @@ def age_range(years: float) -> AgeRange:
 
 
 def ranked(probabilities: np.ndarray) -> tuple[Emotion, ...]:
-    """The calibrated emotions, likeliest first, summing to 100; from the network's probabilities of emotion.KINDS."""
+    """The calibrated ANSWERED_EMOTIONS, likeliest first, from the network's probabilities of emotion.KINDS.
+
+    They sum to 100 less what falls to the others.
+    """
     log_odds = EMOTION_SHARPNESS * np.log(np.asarray(probabilities, np.float64) + 1e-4) + EMOTION_SHIFT
     shares = np.exp(log_odds - log_odds.max())
     percents = (100 * shares / shares.sum()).tolist()
     return tuple(
         Emotion(kind, percent)
         for percent, kind in sorted(zip(percents, emotion.KINDS, strict=True), key=lambda pair: -pair[0])
+        if kind in ANSWERED_EMOTIONS
     )

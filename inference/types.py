@@ -82,8 +82,8 @@ class Emotion:
 
 @dataclass(frozen=True)
 class Attributes:
-    """What was asked for and could be measured; None for everything else. `emotions` are the likeliest first, and their
-    confidences sum to 100."""
+    """What was asked for and could be measured; None for everything else. `emotions` are the likeliest first; their
+    confidences sum to 100 less the share of those that are not answered."""
 
     age_range: AgeRange | None = None
     gender: Gender | None = None

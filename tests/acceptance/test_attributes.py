@@ -53,7 +53,7 @@ def test_all_attributes_of_a_smiling_woman(client: Any, collins: bytes) -> None:
     assert face["AgeRange"]["Low"] <= 41 <= face["AgeRange"]["High"]
     confidences = [emotion["Confidence"] for emotion in face["Emotions"]]
     assert face["Emotions"][0]["Type"] == "HAPPY" and confidences == sorted(confidences, reverse=True)
-    assert sum(confidences) == pytest.approx(100)
+    assert 95 < sum(confidences) <= 100
 
 
 def test_eyeglasses_are_seen(client: Any, hopper: bytes) -> None:
