@@ -58,7 +58,7 @@ EMOTION_SHIFT = np.array([-0.25, -1.09, -2.0, -0.02, 0.11, 2.0, 1.26])
 """Log probabilities of emotion.KINDS times the one, plus the other (vector scaling, Guo et al. 2017)."""
 
 ANSWERED_EMOTIONS = ("angry", "happy", "sad", "surprised", "calm")
-"""Of emotion.KINDS; fear and disgust hardly occur in the labelled set, so nothing is known of how right they would be."""
+"""Of emotion.KINDS. Fear and disgust hardly occur in the labelled set: nobody knows how right they would be."""
 
 
 def wanted(asked: tuple[str, ...]) -> frozenset[str]:
