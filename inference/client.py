@@ -2,7 +2,6 @@
 
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -47,6 +46,7 @@ class InferenceClient:
         max_faces: int | None = None,
         min_side: int = 80,
         face_model_version: str | None = None,
+        attributes: tuple[str, ...] = (),
         request_id: str = "",
     ) -> FacesResult:
         """Finds the faces of a JPEG or PNG picture; the parameters but `request_id` are FacesRequest's.
@@ -54,8 +54,7 @@ class InferenceClient:
         Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded, CallerGone
         (after take_back of its `request_id`), InferenceUnavailable.
         """
-        request = FacesRequest(embed, quality, max_faces, min_side, face_model_version)
-        asked = {name: value for name, value in asdict(request).items() if value is not None}
+        asked = FacesRequest(embed, quality, max_faces, min_side, face_model_version, attributes).to_query()
         headers = {"x-request-id": request_id}
         give_up = time.monotonic() + self._patience_seconds
         while True:

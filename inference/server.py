@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -26,8 +25,9 @@ from inference import errors, similarity, wire
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.images import pixel_count
-from inference.models import face_detector, face_embedder
+from inference.models import emotion, face_attributes, face_detector, face_embedder, face_mesh, iris
 from inference.packs.store import network_path
+from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks, find_faces
 from inference.pipelines.request import FacesRequest
 
@@ -62,17 +62,39 @@ class ModelServerSettings:
 
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Network(Protocol[Item, Result]):
+    """What every file of `models` loads."""
+
+    max_batch: int
+
+    def predict(self, batch: list[Item], /) -> list[Result]: ...
 
 
 def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
     """Loads the face networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
-    device, threads = settings.device, settings.threads
-    detector = face_detector.load(network_path(settings.models_dir, settings.pack, "face_detector"), device, threads)
-    embedder = face_embedder.load(network_path(settings.models_dir, settings.pack, "face_embedder"), device, threads)
-    lanes, crops = PARALLEL_BATCHES[device], settings.queue_limit * CROPS_PER_PICTURE
+    device, threads, lanes = settings.device, settings.threads, PARALLEL_BATCHES[settings.device]
+    crops = settings.queue_limit * CROPS_PER_PICTURE
+
+    def path(network: str) -> Path:
+        return network_path(settings.models_dir, settings.pack, network)
+
+    def queue(network: Network[Item, Result], limit: int) -> Batcher[Item, Result]:
+        return Batcher(network.predict, network.max_batch, limit, lanes)
+
+    detector = face_detector.load(path("face_detector"), device, threads)
     return FaceNetworks(
-        detector=Batcher(detector.predict, detector.max_batch, settings.queue_limit, lanes),
-        embedder=Batcher(embedder.predict, embedder.max_batch, crops, lanes),
+        detector=queue(detector, settings.queue_limit),
+        embedder=queue(face_embedder.load(path("face_embedder"), device, threads), crops),
+        attributes=AttributeNetworks(
+            mesh=queue(face_mesh.load(path("face_mesh"), device, threads), crops),
+            iris=queue(iris.load(path("iris"), device, threads), 2 * crops),
+            age_and_gender=queue(face_attributes.load(path("face_attributes"), device, threads), crops),
+            emotion=queue(emotion.load(path("emotion"), device, threads), crops),
+        ),
         calibration=similarity.of_pack(settings.pack),
         chores=ThreadPoolExecutor(threads, thread_name_prefix="pixels"),
         square=detector.max_batch > 1,
@@ -90,7 +112,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     async def faces(request: Request) -> Response:
         try:
-            asked = msgspec.convert(dict(request.query_params), FacesRequest, strict=False)
+            asked = FacesRequest.from_query(request.query_params)
             data = await request.body()
             networks = request.app.state.networks
             with _place(request.app, settings, pixel_count(data, asked.min_side)):

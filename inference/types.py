@@ -51,6 +51,51 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class AgeRange:
+    """Whole years."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A yes or no, and how often such a judgement is right (50..100)."""
+
+    value: bool
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Gender:
+    """`value` is male or female; `confidence` 50..100."""
+
+    value: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Emotion:
+    kind: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What was asked for and could be measured; None for everything else. `emotions` are the likeliest first; their
+    confidences sum to 100 less the share of those that are not answered."""
+
+    age_range: AgeRange | None = None
+    gender: Gender | None = None
+    emotions: tuple[Emotion, ...] | None = None
+    smile: Judgement | None = None
+    eyeglasses: Judgement | None = None
+    mustache: Judgement | None = None
+    eyes_open: Judgement | None = None
+    mouth_open: Judgement | None = None
+
+
+@dataclass(frozen=True)
 class Face:
     """One detected face.
 
@@ -63,6 +108,7 @@ class Face:
     landmarks: tuple[Landmark, ...]
     pose: Pose
     quality: Quality
+    attributes: Attributes = Attributes()
     rejected: tuple[str, ...] = ()
     embedding: Embedding | None = None
 

@@ -7,7 +7,7 @@ import numpy as np
 from api.context import Context
 from api.errors import InvalidParameterException
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
-from api.operations.rendering import bounding_box, face_detail, percent
+from api.operations.rendering import asked_attributes, bounding_box, face_detail, percent
 from inference import similarity
 from inference.types import Face
 
@@ -15,19 +15,24 @@ DEFAULT_SIMILARITY_THRESHOLD = 80.0
 
 
 def detect_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Finds up to 100 faces, largest first: box, confidence, five landmarks, pose, brightness and sharpness.
+    """Finds up to 100 faces, largest first: box, landmarks, pose, quality, and the attributes asked for.
 
-    Networks: face_detector.
+    Networks: face_detector, face_mesh, iris, face_attributes, emotion.
     """
     data = image_bytes(ctx, request["Image"])
-    result = ctx.services.inference.faces(data, min_side=LEAST_SIDE_PIXELS, request_id=ctx.request_id)
+    result = ctx.services.inference.faces(
+        data,
+        min_side=LEAST_SIDE_PIXELS,
+        attributes=asked_attributes(request.get("Attributes")),
+        request_id=ctx.request_id,
+    )
     return {"FaceDetails": [face_detail(face) for face in result.faces]}
 
 
 def compare_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Compares the largest face of one picture with up to 100 faces of another.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_embedder.
     """
     level = request.get("QualityFilter", "NONE").lower()
     threshold = request.get("SimilarityThreshold", DEFAULT_SIMILARITY_THRESHOLD)
@@ -51,7 +56,12 @@ def compare_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def _embedded(ctx: Context, image: dict[str, Any], which: str, level: str) -> list[Face]:
     data = image_bytes(ctx, image)
     result = ctx.services.inference.faces(
-        data, embed=which, quality=level, min_side=LEAST_SIDE_PIXELS, request_id=ctx.request_id
+        data,
+        embed=which,
+        quality=level,
+        min_side=LEAST_SIDE_PIXELS,
+        attributes=asked_attributes(None),
+        request_id=ctx.request_id,
     )
     return [face for face in result.faces if face.embedding is not None]
 

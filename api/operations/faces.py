@@ -5,7 +5,7 @@ from uuid import UUID
 
 from api.context import Context
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
-from api.operations.rendering import bounding_box, face_detail, rejection_reasons, stored_face
+from api.operations.rendering import asked_attributes, bounding_box, face_detail, rejection_reasons, stored_face
 from inference.types import Face
 from storage import collections, faces, users
 
@@ -17,7 +17,7 @@ DELETION_REASONS = {"not_found": "FACE_NOT_FOUND", "has_user": "ASSOCIATED_TO_AN
 def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds, filters and embeds the faces of a picture and stores them; the same picture is stored once.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_attributes, emotion, face_embedder.
     """
     name = request["CollectionId"]
     with ctx.services.pool.connection() as connection:
@@ -30,6 +30,7 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         max_faces=request.get("MaxFaces"),
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
+        attributes=asked_attributes(request.get("DetectionAttributes")),
         request_id=ctx.request_id,
     )
     indexed = [face for face in result.faces if face.embedding is not None]

@@ -1,8 +1,9 @@
 """Faces of the parts below as members of answers."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from inference.types import Face, Quality
+from inference.types import Attributes, Face, Quality
 from storage.faces import StoredFace
 
 LANDMARK_TYPES = {
@@ -11,6 +12,39 @@ LANDMARK_TYPES = {
     "mouth_left": "mouthLeft",
     "mouth_right": "mouthRight",
     "nose": "nose",
+    "left_eyebrow_left": "leftEyeBrowLeft",
+    "left_eyebrow_right": "leftEyeBrowRight",
+    "left_eyebrow_up": "leftEyeBrowUp",
+    "right_eyebrow_left": "rightEyeBrowLeft",
+    "right_eyebrow_right": "rightEyeBrowRight",
+    "right_eyebrow_up": "rightEyeBrowUp",
+    "left_eye_left": "leftEyeLeft",
+    "left_eye_right": "leftEyeRight",
+    "left_eye_up": "leftEyeUp",
+    "left_eye_down": "leftEyeDown",
+    "right_eye_left": "rightEyeLeft",
+    "right_eye_right": "rightEyeRight",
+    "right_eye_up": "rightEyeUp",
+    "right_eye_down": "rightEyeDown",
+    "nose_left": "noseLeft",
+    "nose_right": "noseRight",
+    "mouth_up": "mouthUp",
+    "mouth_down": "mouthDown",
+    "left_pupil": "leftPupil",
+    "right_pupil": "rightPupil",
+    "upper_jawline_left": "upperJawlineLeft",
+    "mid_jawline_left": "midJawlineLeft",
+    "chin_bottom": "chinBottom",
+    "mid_jawline_right": "midJawlineRight",
+    "upper_jawline_right": "upperJawlineRight",
+}
+
+YES_OR_NO = {
+    "smile": "Smile",
+    "eyeglasses": "Eyeglasses",
+    "mustache": "Mustache",
+    "eyes_open": "EyesOpen",
+    "mouth_open": "MouthOpen",
 }
 
 
@@ -31,14 +65,20 @@ def bounding_box(box: Rectangle) -> dict[str, float]:
     return {"Width": box.width, "Height": box.height, "Left": box.left, "Top": box.top}
 
 
+def asked_attributes(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The attributes of a request as the model server names them. DEFAULT is always among them."""
+    return tuple(sorted({"default", *(name.lower() for name in names or ())}))
+
+
 def face_detail(face: Face) -> dict[str, Any]:
-    """The members that every analysed face has (the DEFAULT attributes)."""
+    """An analysed face: the members that each has (the DEFAULT attributes), and the attributes that were measured."""
     return {
         "BoundingBox": bounding_box(face.box),
         "Landmarks": [{"Type": LANDMARK_TYPES[point.kind], "X": point.x, "Y": point.y} for point in face.landmarks],
         "Pose": {"Roll": face.pose.roll, "Yaw": face.pose.yaw, "Pitch": face.pose.pitch},
         "Quality": _image_quality(face.quality),
         "Confidence": face.confidence,
+        **_attributes(face.attributes),
     }
 
 
@@ -70,3 +110,18 @@ def percent(value: float) -> float:
 
 def _image_quality(quality: Quality) -> dict[str, float]:
     return {"Brightness": quality.brightness, "Sharpness": quality.sharpness}
+
+
+def _attributes(measured: Attributes) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if measured.age_range is not None:
+        members["AgeRange"] = {"Low": measured.age_range.low, "High": measured.age_range.high}
+    if measured.gender is not None:
+        members["Gender"] = {"Value": measured.gender.value.capitalize(), "Confidence": measured.gender.confidence}
+    if measured.emotions is not None:
+        members["Emotions"] = [{"Type": one.kind.upper(), "Confidence": one.confidence} for one in measured.emotions]
+    for name, member in YES_OR_NO.items():
+        stated = getattr(measured, name)
+        if stated is not None:
+            members[member] = {"Value": stated.value, "Confidence": stated.confidence}
+    return members

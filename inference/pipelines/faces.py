@@ -1,4 +1,4 @@
-"""Faces of one picture: detect, align, measure, select, embed."""
+"""Faces of one picture: detect, align, measure, describe, select, embed."""
 
 import asyncio
 from concurrent.futures import Executor
@@ -12,6 +12,8 @@ from inference.batcher import Batcher
 from inference.errors import UnknownFaceModel
 from inference.images import decode
 from inference.models.face_detector import Canvas, Detections, fit
+from inference.pipelines import face_attributes
+from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.request import FacesRequest
 from inference.pose import head_pose
 from inference.similarity import Calibration
@@ -36,6 +38,7 @@ class FaceNetworks:
 
     detector: Batcher[Canvas, Detections]
     embedder: Batcher[Pixels, Embedding]
+    attributes: AttributeNetworks
     calibration: Calibration
     chores: Executor
     square: bool = False
@@ -52,7 +55,18 @@ async def find_faces(data: bytes, request: FacesRequest, networks: FaceNetworks)
     if not len(detections.scores):
         close_up = await loop.run_in_executor(networks.chores, fit, image, CLOSE_UP_SIDE, networks.square)
         detections = await _detect(close_up, networks)
+    detections = largest(detections)
     faces, crops = await loop.run_in_executor(networks.chores, describe, image, detections, networks.calibration)
+    if request.attributes:
+        faces = await face_attributes.describe(
+            image,
+            faces,
+            detections.boxes,
+            detections.points,
+            request.attributes,
+            networks.attributes,
+            networks.chores,
+        )
     height, width = image.shape[:2]
     selected = quality.select(faces, width, height, request.quality, request.max_faces)
     return FacesResult(width, height, await _embed(selected, crops, request.embed, networks))
@@ -78,13 +92,18 @@ def decode_and_fit(data: bytes, min_side: int, square: bool) -> tuple[Pixels, Ca
     return image, fit(image, side, square)
 
 
+def largest(detections: Detections) -> Detections:
+    """The largest 100 boxes, largest first."""
+    order = np.argsort(-detections.boxes[:, 2] * detections.boxes[:, 3], kind="stable")[:MAX_FACES]
+    return Detections(detections.boxes[order], detections.points[order], detections.scores[order])
+
+
 def describe(image: Pixels, detections: Detections, calibration: Calibration) -> tuple[list[Face], list[Pixels]]:
-    """The largest 100 detected faces, largest first, and the aligned crop of each."""
-    largest_first = np.argsort(-detections.boxes[:, 2] * detections.boxes[:, 3], kind="stable")[:MAX_FACES]
-    crops = [aligned_crop(image, detections.points[n]) for n in largest_first]
+    """The detected faces with what the detector and the aligned crop tell, and the aligned crop of each."""
+    crops = [aligned_crop(image, points) for points in detections.points]
     faces = [
-        _face(image, detections.boxes[n], detections.points[n], float(detections.scores[n]), crop, calibration)
-        for n, crop in zip(largest_first, crops, strict=True)
+        _face(image, box, points, float(score), crop, calibration)
+        for box, points, score, crop in zip(detections.boxes, detections.points, detections.scores, crops, strict=True)
     ]
     return faces, crops
 

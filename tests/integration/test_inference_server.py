@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ class RunningServer:
 
     def hold(self, network: str) -> tuple[threading.Event, list[int]]:
         """Makes a network wait for the returned event before each batch, and note the sizes of its batches."""
-        batcher = getattr(self.app.state.networks, network)
+        batcher = attrgetter(network)(self.app.state.networks)
         gate, sizes, predict = threading.Event(), [], batcher._predict
 
         def held(batch: list[object]) -> list[object]:
@@ -117,6 +118,28 @@ def test_what_is_not_asked_for_is_not_computed(server: RunningServer, collins: b
     _, sizes = server.hold("embedder")
     (face,) = server.client.faces(collins).faces
     assert face.embedding is None and sizes == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "run"),
+    [
+        ((), set()),
+        (("default",), {"mesh", "iris"}),
+        (("default", "mouth_open", "eyes_open", "eyeglasses", "beard"), {"mesh", "iris"}),
+        (("default", "gender"), {"mesh", "iris", "age_and_gender"}),
+        (("default", "smile"), {"mesh", "iris", "emotion"}),
+        (("all",), {"mesh", "iris", "age_and_gender", "emotion"}),
+    ],
+)
+def test_only_the_networks_behind_the_asked_attributes_run(
+    server: RunningServer, collins: bytes, asked: tuple[str, ...], run: set[str]
+) -> None:
+    ran = {}
+    for network in ("mesh", "iris", "age_and_gender", "emotion"):
+        gate, ran[network] = server.hold(f"attributes.{network}")
+        gate.set()
+    server.client.faces(collins, attributes=asked)
+    assert {network for network, sizes in ran.items() if sizes} == run
 
 
 def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServer, collins: bytes) -> None:
