@@ -105,7 +105,8 @@ async def _mesh(
         return crop, await networks.mesh.submit(crop.pixels)
 
     seen, found = await look(face_geometry.tilt(points))
-    unsure = found.presence < face_geometry.LEAST_PRESENCE
+    large = min(box[2:]) >= face_geometry.LEAST_TURNED_PIXELS
+    unsure = large and found.presence < face_geometry.LEAST_PRESENCE
     if unsure:
         turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.QUARTER_TURNS))
         seen, found = max([(seen, found), *turned], key=lambda one: one[1].presence)
