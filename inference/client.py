@@ -70,7 +70,7 @@ class InferenceClient:
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""
         with suppress(httpx.HTTPError):
-            self._http.delete(f"/work/{request_id}")
+            self._http.delete(f"/requests/{request_id}")
 
     def status(self) -> dict[str, Any]:
         """What the server has loaded and how busy it is. Raises InferenceUnavailable."""

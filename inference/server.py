@@ -146,7 +146,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         Route("/faces", faces, methods=["POST"]),
-        Route("/work/{request_id}", take_back, methods=["DELETE"]),
+        Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),
         Route("/readyz", alive),
