@@ -21,11 +21,14 @@ def pull(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def show(_: argparse.Namespace, settings: Settings) -> int:
-    """Print one line for each known pack and each other one that is installed."""
+    """Print each known pack and each other one that is installed, with the networks and licences of the known ones."""
     there = {pack.pack: pack for pack in store.installed(settings.models_dir)}
     for name in sorted({*catalogue.names(), *there}):
         state = f"installed, {there[name].size_bytes / 1e6:.0f} MB" if name in there else "not installed"
         print(f"{name}  {state}")
+        if name in catalogue.names():
+            for network in catalogue.load(name).networks:
+                print(f"  {network.name:20}  {network.licence.spdx:18}  {network.task}")
     return 0
 
 

@@ -1,8 +1,10 @@
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from inference.packs import catalogue
 from openrek import cli
 from openrek.settings import markdown
 
@@ -67,3 +69,13 @@ def test_a_key_is_limited_to_operations_that_exist(capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["keys", "create", "--operations", "DetectFaces,detect_faces"])
     assert "no operation of the service: detect_faces" in capsys.readouterr().err
+
+
+def test_the_list_of_models_shows_every_network_with_its_licence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["models", "list", "--home", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("base  ") for line in lines)
+    for network in catalogue.load("base").networks:
+        assert any(line.split()[0] == network.name and network.licence.spdx in line for line in lines)
