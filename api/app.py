@@ -26,6 +26,7 @@ from api.errors import (
     UNAVAILABLE,
     AccessDeniedException,
     AwsError,
+    ClientClosedRequest,
     InternalServerError,
     ModelledError,
     ProvisionedThroughputExceededException,
@@ -107,7 +108,7 @@ def create_app(
         except TimeoutError:
             return _failed(record, RequestTimeoutException())
         except ClientDisconnect:
-            return _failed(record, InternalServerError("The client closed the connection."))
+            return _failed(record, ClientClosedRequest())
         finally:
             in_progress.release_on_behalf_of(record)
 

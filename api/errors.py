@@ -177,6 +177,12 @@ class UnrecognizedClientException(AuthenticationError):
     """The security token included in the request is invalid."""
 
 
+class ClientClosedRequest(AwsError):
+    """The client closed the connection. Nobody reads this answer; the log says 499, as web servers do."""
+
+    status = 499
+
+
 class RequestEntityTooLargeException(AwsError):
     """The request body is too large."""
 
@@ -243,7 +249,7 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
         f"Input image dimensions {error.width} x {error.height} exceed maximum dimension size of {error.limit} pixels"
     ),
     inference.errors.UnknownFaceModel: lambda error: InvalidParameterException(str(error)),
-    inference.errors.CallerGone: lambda error: InternalServerError("The client closed the connection."),
+    inference.errors.CallerGone: lambda error: ClientClosedRequest(),
     inference.errors.Overloaded: lambda error: ThrottlingException(),
     # Deleted between the handler's look at it and the search.
     vectorindex.client.UnknownCollection: lambda error: ResourceNotFoundException("The collection does not exist"),

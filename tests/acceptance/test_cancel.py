@@ -39,6 +39,8 @@ def test_hanging_up_frees_the_work(stack: Any, client: Any, collection: str, cro
     assert _wait_until(lambda: models.status()["pictures_in_work"] == 0) < undisturbed / 2
     assert models.status()["waiting"]["face_embedder"] == 0
     assert client.describe_collection(CollectionId=collection)["FaceCount"] == 100
+    log = (stack.home / "logs" / "api.log").read_text()
+    assert "operation=IndexFaces status=499 error=ClientClosedRequest" in log, "not an error of ours"
 
 
 def _signed(client: Any, stack: Any, operation: str, body: bytes) -> bytes:
