@@ -90,6 +90,11 @@ class Settings:
     inference_queue_megapixels: Annotated[
         int, "Million pixels of all pictures that the model server has in work, beside the limit of their number."
     ] = 256
+    inference_kept_megapixels: Annotated[
+        int,
+        "Million pixels of the decoded pictures that the model server keeps, with what was found in them, so that "
+        "several operations on one picture decode and detect once. 0 keeps none.",
+    ] = 32
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
@@ -232,6 +237,7 @@ def _check(settings: Settings) -> None:
         "worker_processes",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
+    require("inference_kept_megapixels", settings.inference_kept_megapixels >= 0, "0 or more")
     for name in (
         "account_requests_per_second",
         "database_statement_seconds",
