@@ -8,10 +8,20 @@ from typing import Protocol, TypeVar
 from inference import similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
-from inference.models import emotion, face_attributes, face_detector, face_embedder, face_mesh, iris
+from inference.models import (
+    emotion,
+    face_attributes,
+    face_detector,
+    face_embedder,
+    face_mesh,
+    image_classifier,
+    iris,
+    object_detector,
+)
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.scene import SceneNetworks
 
 CROPS_PER_PICTURE = 16
 """Room in the queues of networks that see crops, for each picture that may be in work."""
@@ -49,6 +59,7 @@ class Networks:
     """The queues of all networks, by the task they are for. `chores` runs the pixel work beside them."""
 
     faces: FaceNetworks
+    scene: SceneNetworks
     chores: Executor
 
 
@@ -72,7 +83,7 @@ class Loader:
 def load(settings: ModelServerSettings) -> Networks:
     """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
     loader = Loader(settings)
-    return Networks(faces=_faces(loader), chores=loader.chores)
+    return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
 
 
 def _faces(loader: Loader) -> FaceNetworks:
@@ -91,4 +102,15 @@ def _faces(loader: Loader) -> FaceNetworks:
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
         square=detector.max_batch > 1,
+    )
+
+
+def _scene(loader: Loader) -> SceneNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    detector = object_detector.load(loader.path("object_detector"), device, threads)
+    classifier = image_classifier.load(loader.path("image_classifier"), device, threads)
+    return SceneNetworks(
+        detector=loader.queue(detector, 1),
+        classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        chores=loader.chores,
     )
