@@ -3,10 +3,11 @@
 import argparse
 import csv
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from tqdm import tqdm
 
@@ -41,45 +42,14 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Importer:
-    """What the import of one entry needs. `vectors` are exported faces, by id."""
+class Tools:
+    """What an import works with. `vectors` are exported faces, by id."""
 
     pool: Pool
     client: InferenceClient
     tenant: Tenant
     face_model_version: str
-    vectors: dict[str, list[GalleryFace]]
-
-    def __call__(self, entry: Entry) -> Outcome:
-        """Bring one person into the gallery, as a whole or not at all."""
-        try:
-            found, unused = self._faces(entry)
-            if found == []:
-                return Outcome(entry, None, reason="no photograph can be used", unused=tuple(unused))
-            with self.pool.connection() as connection:
-                celebrity_id, change = celebrities.put(
-                    connection,
-                    self.tenant,
-                    self.face_model_version,
-                    name=entry.name,
-                    celebrity_id=entry.id,
-                    gender=entry.gender,
-                    urls=entry.urls,
-                    new_faces=found,
-                )
-        except CelebrityNotFound:
-            return Outcome(entry, None, reason="there are no photographs")
-        except SeveralOfTheName as error:
-            return Outcome(entry, None, reason=str(error))
-        return Outcome(entry, change, celebrity_id, unused=tuple(unused))
-
-    def _faces(self, entry: Entry) -> tuple[list[GalleryFace] | None, list[Unused]]:
-        if entry.photographs is None:
-            return self.vectors.get(entry.id or ""), []
-        with self.pool.connection() as connection:
-            stored = celebrities.faces_of(connection, self.tenant, entry.id, entry.name)
-        known = {face.image_id: face for face in stored}
-        return faces_of(entry.photographs, known, self.client, self.face_model_version)
+    vectors: Mapping[str, list[GalleryFace]]
 
 
 def load(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -90,8 +60,8 @@ def load(chosen: argparse.Namespace, settings: Settings) -> int:
     vectors = gallery_vectors.read(beside, face_model_version) if beside.exists() else {}
     done: Counter[str] = Counter()
     with open_pool(settings.database_url, _THREADS) as pool, closing(InferenceClient(settings.inference_url)) as client:
-        work = Importer(pool, client, _tenant(settings), face_model_version, vectors)
-        for outcome in _imported(work, entries):
+        tools = Tools(pool, client, _tenant(settings), face_model_version, vectors)
+        for outcome in _import_all(tools, entries):
             done[outcome.change or "left out"] += 1
             done["photographs not used"] += len(outcome.unused)
             for line in _lines(outcome):
@@ -105,7 +75,8 @@ def show(_: argparse.Namespace, settings: Settings) -> int:
     with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
         found = celebrities.all_of(connection, _tenant(settings))
     for one in found:
-        print(f"{one.id}  {one.name}  {one.gender}  {one.faces} faces  {' '.join(one.urls)}".rstrip())
+        faces = f"{one.faces} face" if one.faces == 1 else f"{one.faces} faces"
+        print(f"{one.id}  {one.name}  {one.gender}  {faces}  {' '.join(one.urls)}".rstrip())
     if not found:
         print("the gallery is empty: every face is unrecognised until celebrities are imported")
     return 0
@@ -149,16 +120,50 @@ def export(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _imported(work: Importer, entries: list[Entry]) -> Iterator[Outcome]:
+def _import_all(tools: Tools, entries: list[Entry]) -> Iterator[Outcome]:
     """Raises PartFailed when the model server cannot be used; who was imported until then stays."""
     with ThreadPoolExecutor(_THREADS) as threads:
         try:
-            outcomes = threads.map(work, entries)
+            outcomes = threads.map(partial(_import_one, tools), entries)
             yield from tqdm(outcomes, total=len(entries), desc="import", unit="person", disable=None)
         except InferenceError as error:
             raise PartFailed(f"{error}; an import needs the running model server of `openrek serve`") from error
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+def _import_one(tools: Tools, entry: Entry) -> Outcome:
+    """Bring one person into the gallery, as a whole or not at all."""
+    try:
+        found, unused = _faces(tools, entry)
+        if found == []:
+            return Outcome(entry, None, reason="no photograph can be used", unused=tuple(unused))
+        with tools.pool.connection() as connection:
+            celebrity_id, change = celebrities.put(
+                connection,
+                tools.tenant,
+                tools.face_model_version,
+                name=entry.name,
+                celebrity_id=entry.id,
+                gender=entry.gender,
+                urls=entry.urls,
+                new_faces=found,
+            )
+    except CelebrityNotFound:
+        return Outcome(entry, None, reason="there are no photographs")
+    except SeveralOfTheName as error:
+        return Outcome(entry, None, reason=str(error))
+    return Outcome(entry, change, celebrity_id, unused=tuple(unused))
+
+
+def _faces(tools: Tools, entry: Entry) -> tuple[list[GalleryFace] | None, list[Unused]]:
+    """The faces that an entry gives, None where it tells nothing of them, and the photographs left out."""
+    if entry.photographs is None:
+        return tools.vectors.get(entry.id or ""), []
+    with tools.pool.connection() as connection:
+        stored = celebrities.faces_of(connection, tools.tenant, entry.id, entry.name)
+    known = {face.image_id: face for face in stored}
+    return faces_of(entry.photographs, known, tools.client, tools.face_model_version)
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:

@@ -39,20 +39,31 @@ def read(path: Path) -> list[Entry]:
     if path.is_dir() and (path / TABLE).exists():
         path = path / TABLE
     try:
-        entries = _of_folders(path) if path.is_dir() else _of_table(path)
+        entries, problems = _of_folders(path) if path.is_dir() else _of_table(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UnusableGallery(f"cannot read {path}: {error}") from error
+    problems += _doubles(entries)
+    if problems:
+        shown = "\n  ".join(problems[:_SHOWN_PROBLEMS])
+        raise UnusableGallery(f"{len(problems)} problems in {path}; nothing was imported:\n  {shown}")
     if not entries:
         raise UnusableGallery(f"nobody is in {path}: it has neither folders of photographs nor rows in {TABLE}")
     return entries
 
 
-def _of_folders(path: Path) -> list[Entry]:
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    return [Entry(None, folder.name.replace("_", " "), "unlisted", (), _files(folder)) for folder in folders]
+def _of_folders(path: Path) -> tuple[list[Entry], list[str]]:
+    """The people, and what is wrong with the others."""
+    entries, problems = [], []
+    for folder in sorted(folder for folder in path.iterdir() if folder.is_dir() and not folder.name.startswith(".")):
+        try:
+            entries.append(Entry(None, _name(folder.name.replace("_", " ")), "unlisted", (), _files(folder)))
+        except ValueError as error:
+            problems.append(f"folder {folder.name!r}: {error}")
+    return entries, problems
 
 
-def _of_table(path: Path) -> list[Entry]:
+def _of_table(path: Path) -> tuple[list[Entry], list[str]]:
+    """The people, and what is wrong with the others. Raises UnusableGallery."""
     entries, problems = [], []
     with path.open(encoding="utf-8-sig", newline="") as lines:
         table = csv.DictReader(lines, strict=True)
@@ -63,11 +74,7 @@ def _of_table(path: Path) -> list[Entry]:
                 entries.append(_entry(row, path.parent))
             except ValueError as error:
                 problems.append(f"line {table.line_num}: {error}")
-    problems += _doubles(entries)
-    if problems:
-        shown = "\n  ".join(problems[:_SHOWN_PROBLEMS])
-        raise UnusableGallery(f"{len(problems)} problems in {path}; nothing was imported:\n  {shown}")
-    return entries
+    return entries, problems
 
 
 def _problem_of_header(names: Sequence[str]) -> str | None:
@@ -83,9 +90,7 @@ def _entry(row: Mapping[str | None, str | None], folder: Path) -> Entry:
     if None in row or None in row.values():
         raise ValueError("it has not as many values as the first line has columns")
     values = {name: (row.get(name) or "").strip() for name in COLUMNS}
-    name, celebrity_id, gender = values["name"], values["id"], values["gender"].lower() or "unlisted"
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise ValueError(f"{name[:40]!r} is no name of 1 to {_LONGEST_NAME} characters")
+    name, celebrity_id, gender = _name(values["name"]), values["id"], values["gender"].lower() or "unlisted"
     if celebrity_id and not _ID.fullmatch(celebrity_id):
         raise ValueError(f"the id {celebrity_id[:40]!r} is not of 1 to 32 letters and digits")
     for known in get_args(Gender):
@@ -96,6 +101,14 @@ def _entry(row: Mapping[str | None, str | None], folder: Path) -> Entry:
             photographs = _photographs(values["photographs"], folder, (name, name.replace(" ", "_"), celebrity_id))
             return Entry(celebrity_id or None, name, known, urls, photographs)
     raise ValueError(f"the gender {gender[:40]!r} is none of {', '.join(get_args(Gender))}")
+
+
+def _name(text: str) -> str:
+    """Raises ValueError."""
+    name = text.strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"{name[:40]!r} is no name of 1 to {_LONGEST_NAME} characters")
+    return name
 
 
 def _photographs(listed: str, folder: Path, default_names: tuple[str, ...]) -> tuple[Path, ...] | None:
@@ -123,6 +136,7 @@ def _doubles(entries: list[Entry]) -> Iterator[str]:
     ids = Counter(entry.id for entry in entries if entry.id)
     yield from (f"the id {one} is there {count} times" for one, count in ids.items() if count > 1)
     names = Counter(name_key(entry.name) for entry in entries)
-    for entry in entries:
-        if entry.id is None and names[name_key(entry.name)] > 1:
-            yield f"several rows have the name {entry.name}: only ids can tell them apart"
+    unclear = {name_key(entry.name): entry.name for entry in entries if entry.id is None}
+    for key, name in unclear.items():
+        if names[key] > 1:
+            yield f"the name {name} is there {names[key]} times: only ids can tell them apart"

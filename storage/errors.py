@@ -70,7 +70,7 @@ class SeveralOfTheName(StorageError):
 
 
 class OtherFaceModel(StorageError):
-    """The gallery holds faces of face model {there}, which cannot be compared with those of {given}."""
+    """The gallery holds faces of face model {there}, not {given}: remove it and import it again."""
 
 
 class TooManyTags(StorageError):

@@ -11,6 +11,7 @@ from inference.types import Face
 from storage import celebrities
 from storage.celebrities import Celebrity
 from storage.collections import Collection
+from vectorindex.client import UnknownCollection
 
 MOST_FACES = 64
 LEAST_CONFIDENCE = 50.0
@@ -58,10 +59,14 @@ def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> d
     identification = similarity.of_version(gallery.face_model_version).identification
     least = identification.cosine_at(LEAST_CONFIDENCE, gallery.user_count) - COSINE_ERROR
     nearest: dict[int, tuple[UUID, float]] = {}
-    for place, face in enumerate(faces):
-        assert face.embedding is not None
-        for match in ctx.services.index.search(gallery.id, "users", gallery.version, face.embedding, 1, least):
-            nearest[place] = (match.id, percent(identification.confidence(match.score, gallery.user_count)))
+    try:
+        for place, face in enumerate(faces):
+            assert face.embedding is not None
+            for match in ctx.services.index.search(gallery.id, "users", gallery.version, face.embedding, 1, least):
+                nearest[place] = (match.id, percent(identification.confidence(match.score, gallery.user_count)))
+    except UnknownCollection:
+        # The gallery was removed since it was looked at.
+        return {}
     with ctx.services.pool.connection() as connection:
         people = celebrities.by_keys(connection, gallery.id, {key for key, _ in nearest.values()})
     return {

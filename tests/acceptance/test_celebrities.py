@@ -2,8 +2,11 @@
 
 import csv
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import boto3
@@ -58,6 +61,12 @@ def twice(collins: bytes, as_jpeg: Callable[..., bytes]) -> bytes:
     return as_jpeg(canvas)
 
 
+def _import(stack: Any, *arguments: Path | str, action: str = "import", **more: str) -> "CompletedProcess[str]":
+    command = [sys.executable, "-m", "openrek", "celebrities", action, *arguments]
+    place = ["--home", stack.home, "--region", REGION]
+    return subprocess.run([*command, *place], env=stack.environment | more, capture_output=True, text=True, timeout=60)
+
+
 def _client(client: Any, stack: Any, region: str, **options: Any) -> Any:
     key = client._request_signer._credentials
     session = boto3.Session(key.access_key, key.secret_key)
@@ -108,7 +117,7 @@ def test_from_import_to_removal(
     assert "0 added, 0 changed, 1 unchanged" in celebrities("import", str(people))
     (people / "Eileen_Collins" / "b.jpg").unlink()
     assert "0 added, 1 changed" in celebrities("import", str(people))
-    assert "1 faces" in celebrities("list")
+    assert "female  1 face  www" in celebrities("list")
     assert "Eileen Collins (3Ir0du6) is removed" in celebrities("remove", "eileen collins")
     assert _recognised(here, group) == ([], 2)
     with pytest.raises(here.exceptions.ResourceNotFoundException, match="3Ir0du6"):
@@ -173,6 +182,25 @@ def test_what_is_wrong_with_photographs_is_said_by_file(
     assert reasons.keys() == expected.keys()
     assert [name for name, words in expected.items() if words not in reasons[name]] == [], reasons
     assert len(_recognised(here, group)[0]) == 1
+
+
+def test_imports_that_fail_say_why(
+    stack: Any, celebrities: Celebrities, people: Path, hopper: bytes, tmp_path: Path
+) -> None:
+    (people / "Eileen_Collins" / "b.jpg").write_bytes(hopper)
+    done = _import(stack, people)
+    assert done.returncode == 1 and done.stdout.count("unlike the other photographs") == 2
+    assert "left out   Eileen Collins: no photograph can be used" in done.stdout
+
+    done = _import(stack, people, OPENREK_INFERENCE_URL=f"unix://{tmp_path}/gone")
+    assert done.returncode == 1 and "needs the running model server" in done.stderr
+
+    (people / "celebrities.csv").write_text("name,gender\nAnn,robot\nBob,?\n")
+    done = _import(stack, people)
+    assert done.returncode == 1 and "line 2" in done.stderr and "line 3" in done.stderr
+    assert "the gallery is empty" in celebrities("list")
+    done = _import(stack, people, "--all", action="remove")
+    assert done.returncode == 2, "one or everybody, not both"
 
 
 def test_each_face_counts_on_its_own(
