@@ -4,6 +4,7 @@ A pack's catalogue holds, for each measure, a rising piecewise-linear curve of (
 pack's were fitted is in docs/accuracy.md.
 """
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
@@ -29,12 +30,36 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Identification:
+    """How often the person of a gallery whose mean embedding is nearest to a face is the face's own, 0..100.
+
+    `cosines` tells it for a gallery of `people`. The more people there are, the nearer strangers come: a cosine counts
+    `per_doubling` less for each doubling of their number.
+    """
+
+    cosines: Curve
+    people: int
+    per_doubling: float
+
+    def confidence(self, cosine: float, people: int) -> float:
+        return self.cosines.up(cosine - self._shift(people))
+
+    def cosine_at(self, confidence: float, people: int) -> float:
+        """The cosine of that confidence."""
+        return self.cosines.down(confidence) + self._shift(people)
+
+    def _shift(self, people: int) -> float:
+        return self.per_doubling * math.log2(max(people, 1) / self.people)
+
+
+@dataclass(frozen=True)
 class Calibration:
     """The curves of one face model: detector scores (0..1) and embedding cosines (-1..1) to 0..100."""
 
     face_model_version: str
     scores: Curve
     cosines: Curve
+    identification: Identification
 
     def confidence(self, score: float) -> float:
         return self.scores.up(score)
@@ -51,13 +76,18 @@ class Calibration:
 def of_pack(name: str) -> Calibration:
     """The calibration of a pack. Raises packs.errors.UnknownPack."""
     pack = catalogue.load(name)
+    entries = {str(entry["measure"]): entry for entry in pack.calibration}
     curves = {
-        str(entry["measure"]): Curve(
-            *(tuple(float(x) for x in column) for column in zip(*entry["points"], strict=True))
-        )
-        for entry in pack.calibration
+        measure: Curve(*(tuple(float(x) for x in column) for column in zip(*entry["points"], strict=True)))
+        for measure, entry in entries.items()
     }
-    return Calibration(pack.face_model_version, curves["face_score"], curves["face_cosine"])
+    nearest = entries["identification_cosine"]
+    return Calibration(
+        pack.face_model_version,
+        curves["face_score"],
+        curves["face_cosine"],
+        Identification(curves["identification_cosine"], int(nearest["people"]), float(nearest["per_doubling"])),
+    )
 
 
 @cache

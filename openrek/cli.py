@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     _models_parser(commands)
     _keys_parser(commands)
     _buckets_parser(commands)
+    _celebrities_parser(commands)
     _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
     _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
@@ -160,6 +161,42 @@ def _buckets_parser(commands: Commands) -> None:
     ):
         noun.add_argument("--account", help="AWS account number that sees the bucket")
         noun.add_argument("--region", help="AWS region that the bucket is in")
+
+
+def _celebrities_parser(commands: Commands) -> None:
+    nouns = _add(
+        commands, "celebrities", None, "manage the people that RecognizeCelebrities knows", "openrek celebrities list"
+    ).add_subparsers(required=True, metavar="ACTION")
+    load = _add(
+        nouns,
+        "import",
+        _later("celebrities", "load"),
+        "add or renew people from photographs",
+        "openrek celebrities import people/",
+    )
+    load.add_argument("source", type=Path, help="folder with a folder for each person, or a table (CSV)")
+    show = _add(nouns, "list", _later("celebrities", "show"), "list the celebrities", "openrek celebrities list")
+    remove = _add(
+        nouns,
+        "remove",
+        _later("celebrities", "remove"),
+        "remove a celebrity with all vectors",
+        "openrek celebrities remove 3Ab9xQ2",
+    )
+    one = remove.add_mutually_exclusive_group(required=True)
+    one.add_argument("celebrity", nargs="?", help="name or id")
+    one.add_argument("--all", action="store_true", help="remove the whole gallery")
+    export = _add(
+        nouns,
+        "export",
+        _later("celebrities", "export"),
+        "write the gallery to a folder, embeddings in place of photographs",
+        "openrek celebrities export gallery/",
+    )
+    export.add_argument("folder", type=Path, help="folder to make and write to")
+    for noun in (load, show, remove, export):
+        noun.add_argument("--account", help="AWS account number that the gallery belongs to")
+        noun.add_argument("--region", help="AWS region that the gallery is in")
 
 
 def _demo_parser(commands: Commands) -> None:

@@ -10,8 +10,9 @@ RETURNING collection_id AS id, name, face_model_version, version, created_at, fa
 SELECT pg_advisory_xact_lock(hashtextextended('collections ' || %(account)s::text || ' ' || %(region)s::text, 0));
 
 -- name: count
--- How many live collections a tenant has.
-SELECT count(*) FROM collections WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL;
+-- How many live collections a tenant has, besides galleries of our own.
+SELECT count(*) FROM collections
+WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL AND NOT starts_with(name, '/');
 
 -- name: get
 -- A live collection by its name.
@@ -35,10 +36,10 @@ WHERE collection_id = %(collection_id)s
 RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
 
 -- name: page
--- The live collections whose names follow that of a given one, in byte order.
+-- The live collections whose names follow that of a given one, in byte order, without galleries of our own.
 SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
 FROM collections
-WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL
+WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL AND NOT starts_with(name, '/')
   AND (%(after)s::bigint IS NULL
        OR name > (SELECT name FROM collections WHERE collection_id = %(after)s::bigint))
 ORDER BY name

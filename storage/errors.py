@@ -61,6 +61,18 @@ class TooManyFacesOfUser(StorageError):
     """The user {user_id} would have more than {limit} faces."""
 
 
+class CelebrityNotFound(StorageError):
+    """The celebrity {name} is not in the gallery."""
+
+
+class SeveralOfTheName(StorageError):
+    """Several celebrities have the name {name}: their ids are {ids}."""
+
+
+class OtherFaceModel(StorageError):
+    """The gallery holds faces of face model {there}, not {given}: remove it and import it again."""
+
+
 class TooManyTags(StorageError):
     """The resource {resource} would have more than {limit} tags."""
 

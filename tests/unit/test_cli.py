@@ -32,7 +32,7 @@ def test_every_command_shows_an_example_that_parses(words: tuple[str, ...], caps
 
 def test_the_commands_of_the_manual_are_there() -> None:
     assert {words[0] for words in COMMANDS} >= {
-        *("serve", "models", "keys", "buckets", "migrate", "prepare", "settings", "demo"),
+        *("serve", "models", "keys", "buckets", "celebrities", "migrate", "prepare", "settings", "demo"),
         *("api", "inference", "vectorindex", "worker"),
     }
 

@@ -105,6 +105,26 @@ const cases = {
     await assert.rejects(stranger.listCollections().promise(), { code: "UnrecognizedClientException" });
   },
 
+  async celebrities() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const collins = { Bytes: await picture("eileen_collins") };
+    const known = await rekognition.recognizeCelebrities({ Image: collins }).promise();
+    assert.equal(known.UnrecognizedFaces.length, 0);
+    const [{ Id, Name, Urls, KnownGender, MatchConfidence, Face }] = known.CelebrityFaces;
+    assert.equal(Name, "Eileen Collins");
+    assert.ok(MatchConfidence > 99 && Face.Confidence > 99 && Face.Smile.Value && Face.Emotions[0].Type === "HAPPY");
+    const info = await rekognition.getCelebrityInfo({ Id }).promise();
+    assert.deepEqual(info, { Name, Urls, KnownGender });
+    assert.deepEqual([Urls, KnownGender], [["www.example.org/collins"], { Type: "Female" }]);
+
+    const hopper = { Bytes: await picture("grace_hopper") };
+    const unknown = await rekognition.recognizeCelebrities({ Image: hopper }).promise();
+    assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
+    await assert.rejects(rekognition.getCelebrityInfo({ Id: "absent" }).promise(), {
+      code: "ResourceNotFoundException",
+    });
+  },
+
   async throttled() {
     const rekognition = new AWS.Rekognition({ endpoint, maxRetries: 0 });
     await assert.rejects(rekognition.listCollections().promise(), (error) => {
