@@ -26,10 +26,13 @@ from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.images import pixel_count
 from inference.models import emotion, face_attributes, face_detector, face_embedder, face_mesh, iris
+from inference.packs import catalogue
+from inference.packs.catalogue import Pack
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
-from inference.pipelines.faces import FaceNetworks, find_faces
+from inference.pipelines.faces import FaceNetworks, embed_crops, find_faces
 from inference.pipelines.request import FacesRequest
+from inference.types import Embedding, Pixels
 
 log = logging.getLogger("inference")
 
@@ -42,19 +45,22 @@ STATUS: dict[type[errors.InferenceError], int] = {
     errors.CallerGone: 499,
 }
 REQUEST_ID_HEADER = "x-request-id"
+CROPS_PER_REQUEST = 64
 CROPS_PER_PICTURE = 16
 """Room in the embedding queue for each picture that may be in work."""
 
 
 @dataclass(frozen=True)
 class ModelServerSettings:
-    """`url`: unix:///path or http://host:port. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
+    """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
     network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
     are refused."""
 
     url: str
     models_dir: Path
     pack: str = similarity.DEFAULT_PACK
+    face_packs: tuple[str, ...] = ()
     device: str = "cpu"
     threads: int = 2
     queue_limit: int = 64
@@ -75,20 +81,34 @@ class Network(Protocol[Item, Result]):
 
 
 def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
-    """Loads the face networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
+    """Loads the face networks of a pack, and the face embedders of more.
+
+    Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
+    one face-model version.
+    """
     device, threads, lanes = settings.device, settings.threads, PARALLEL_BATCHES[settings.device]
     crops = settings.queue_limit * CROPS_PER_PICTURE
 
+    default = catalogue.load(settings.pack)
+
     def path(network: str) -> Path:
-        return network_path(settings.models_dir, settings.pack, network)
+        return network_path(settings.models_dir, default.name, network)
 
     def queue(network: Network[Item, Result], limit: int) -> Batcher[Item, Result]:
         return Batcher(network.predict, network.max_batch, limit, lanes)
 
+    def embedder(pack: Pack) -> Batcher[Pixels, Embedding]:
+        model = network_path(settings.models_dir, pack.name, "face_embedder")
+        return queue(face_embedder.load(model, device, threads, pack.network("face_embedder").input), crops)
+
+    packs = [default, *map(catalogue.load, settings.face_packs)]
+    embedders = {pack.face_model_version: embedder(pack) for pack in packs}
+    if len(embedders) < len(packs):
+        raise ValueError(f"of the packs {', '.join(pack.name for pack in packs)} two have one face-model version")
     detector = face_detector.load(path("face_detector"), device, threads)
     return FaceNetworks(
         detector=queue(detector, settings.queue_limit),
-        embedder=queue(face_embedder.load(path("face_embedder"), device, threads), crops),
+        embedder=embedders[default.face_model_version],
         attributes=AttributeNetworks(
             mesh=queue(face_mesh.load(path("face_mesh"), device, threads), crops),
             iris=queue(iris.load(path("iris"), device, threads), 2 * crops),
@@ -97,6 +117,7 @@ def load_face_networks(settings: ModelServerSettings) -> FaceNetworks:
         ),
         calibration=similarity.of_pack(settings.pack),
         chores=ThreadPoolExecutor(threads, thread_name_prefix="pixels"),
+        embedders=embedders,
         square=detector.max_batch > 1,
     )
 
@@ -123,6 +144,17 @@ def create_app(settings: ModelServerSettings) -> Starlette:
             return _refusal(errors.CallerGone("the caller has gone"))
         return Response(wire.encode(result), media_type="application/msgpack")
 
+    async def embeddings(request: Request) -> Response:
+        try:
+            crops = wire.decode_crops(await request.body())
+            if len(crops) > CROPS_PER_REQUEST:
+                raise errors.Overloaded(f"{len(crops)} crops in one request, {CROPS_PER_REQUEST} are accepted")
+            version = request.query_params.get("face_model_version")
+            result = await embed_crops(crops, version, request.app.state.networks)
+        except errors.InferenceError as error:
+            return _refusal(error)
+        return Response(wire.encode(result), media_type="application/msgpack")
+
     async def take_back(request: Request) -> Response:
         task = request.app.state.in_work.get(request.path_params["request_id"])
         if task is not None:
@@ -136,6 +168,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
                 "pack": settings.pack,
                 "device": settings.device,
                 "face_model_version": networks.calibration.face_model_version,
+                "face_model_versions": list(networks.embedders),
                 "pictures_in_work": request.app.state.pictures_in_work,
                 "waiting": {"face_detector": networks.detector.waiting, "face_embedder": networks.embedder.waiting},
             }
@@ -146,6 +179,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         Route("/faces", faces, methods=["POST"]),
+        Route("/embeddings", embeddings, methods=["POST"]),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

@@ -21,7 +21,7 @@ _SQL = queries.load("collections")
 class Collection:
     """A live collection as of `version`, which counts its changes; `id` is never used again, unlike `name`.
 
-    `dimension` is the length of its embeddings, None before the first face.
+    `dimension` is the length of its embeddings, None before the first face. `keeps_crops`: see storage.crops.
     """
 
     id: int
@@ -32,6 +32,7 @@ class Collection:
     face_count: int
     user_count: int
     dimension: int | None
+    keeps_crops: bool = False
 
 
 def create(

@@ -3,7 +3,8 @@
 INSERT INTO collections (account, region, name, face_model_version)
 VALUES (%(account)s, %(region)s, %(name)s, %(face_model_version)s)
 ON CONFLICT (account, region, name) WHERE deleted_at IS NULL DO NOTHING
-RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+          keeps_crops;
 
 -- name: lock_tenant
 -- One creator at a time, so that the number of collections is exact.
@@ -15,13 +16,15 @@ SELECT count(*) FROM collections WHERE account = %(account)s AND region = %(regi
 
 -- name: get
 -- A live collection by its name.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
 WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL;
 
 -- name: lock
 -- A live collection by its name, held for writing until the end of the transaction.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
 WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL
 FOR NO KEY UPDATE;
@@ -32,11 +35,13 @@ UPDATE collections
 SET version = version + %(changes)s, face_count = face_count + %(faces)s, user_count = user_count + %(users)s,
     dimension = coalesce(dimension, %(dimension)s), changed_at = now()
 WHERE collection_id = %(collection_id)s
-RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+          keeps_crops;
 
 -- name: page
 -- The live collections whose names follow that of a given one, in byte order.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
 WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL
   AND (%(after)s::bigint IS NULL

@@ -10,8 +10,9 @@ import msgspec
 class FacesRequest:
     """`embed` is none, largest or all (the faces to embed); `quality` a level of quality.BARS; faces beyond
     `max_faces` are rejected; pictures with a side under `min_side` pixels are refused. Embeddings are of
-    `face_model_version` where that is given, else of the model the server has. With any of `attributes` ("default",
-    "all", names of attributes.ASKABLE) landmarks and pose come from the mesh."""
+    `face_model_version` where that is given, else of the default pack; with `crops` they come with the crops they are
+    of. With any of `attributes` ("default", "all", names of attributes.ASKABLE) landmarks and pose come from the mesh.
+    """
 
     embed: str = "none"
     quality: str = "none"
@@ -19,6 +20,7 @@ class FacesRequest:
     min_side: int = 80
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
+    crops: bool = False
 
     def to_query(self) -> dict[str, str | int]:
         """As the parameters of a URL; `from_query` undoes it."""
