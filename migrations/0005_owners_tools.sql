@@ -25,3 +25,7 @@ CREATE TABLE new_embeddings (
 );
 
 ALTER TABLE new_embeddings ALTER COLUMN embedding SET STORAGE PLAIN;
+
+-- What a request was about, as in tags: its answer goes when that goes. Null where that is nothing of the kind.
+ALTER TABLE idempotency_tokens ADD COLUMN resource text;
+CREATE INDEX idempotency_tokens_resource ON idempotency_tokens (account, region, resource) WHERE resource IS NOT NULL;

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from storage import queries, tags
+from storage import idempotency, queries, tags
 from storage.errors import CollectionExists, CollectionNotFound, TooManyCollections
 from storage.tenant import Tenant
 
@@ -108,6 +108,7 @@ def delete(connection: Connection[Any], tenant: Tenant, name: str) -> None:
         if connection.execute(_SQL["delete"], vars(tenant) | {"name": name}).fetchone() is None:
             raise CollectionNotFound(name=name)
         tags.remove_all(connection, tenant, tags.of_collection(name))
+        idempotency.forget(connection, tenant, tags.of_collection(name))
 
 
 def purge_deleted(connection: Connection[Any], batch: int, keep_names: timedelta = NAME_KEPT) -> int:

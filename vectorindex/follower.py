@@ -64,7 +64,6 @@ class Follower:
         self._followed: dict[int, _Followed] = {}
         self._lock = threading.Lock()
         snapshot_dir.mkdir(parents=True, exist_ok=True)
-        snapshots.discard_all(snapshot_dir)
 
     def at_least(self, collection_id: int, version: int) -> tuple[Indexes, int]:
         """The indexes of a collection with all changes up to `version`, and the version they have.
@@ -134,6 +133,7 @@ class Follower:
         with self._lock:
             self._followed.pop(collection_id, None)
         snapshots.remove(self._snapshot_dir, collection_id)
+        snapshots.discard(self._snapshot_dir, collection_id)
 
     def _forget_if_deleted(self, collection_id: int) -> None:
         """Forget a collection that was not among the live ones with faces: it may be empty, or newer than that list."""

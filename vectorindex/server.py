@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from storage.database import STATEMENT_SECONDS, Pool, open_pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
-from vectorindex import contents
+from vectorindex import contents, snapshots
 from vectorindex.follower import Follower, OutOfStep
 from vectorindex.index import DimensionMismatch
 from vectorindex.messages import Matches, Search
@@ -44,6 +44,7 @@ def create_app(
     pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int, erase_seconds: float = 60.0
 ) -> Starlette:
     """The app, which opens and follows collections in the background for as long as it runs."""
+    snapshots.discard_all(snapshot_dir)
     follower = Follower(pool, snapshot_dir, erase_seconds)
 
     async def search(request: Request) -> Response:

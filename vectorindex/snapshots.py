@@ -89,9 +89,8 @@ def read(directory: Path, collection_id: int) -> Snapshot | None:
 
 
 def remove(directory: Path, collection_id: int) -> None:
-    """Remove the snapshot of a collection, and the beginning of one, if there are any."""
+    """Remove the snapshot of a collection, if there is one."""
     _path(directory, collection_id).unlink(missing_ok=True)
-    discard(directory, collection_id)
 
 
 def stored(directory: Path) -> set[int]:
