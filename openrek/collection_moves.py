@@ -51,9 +51,9 @@ def import_(chosen: argparse.Namespace, settings: Settings) -> int:
     name = chosen.new_name or header.name
     _require_room(header, name, settings)
     key = secret_key.read(settings.secret_key_file)
-    owner, model, limit = tenant(settings), header.face_model_version, settings.collection_limit
+    owner, model = tenant(settings), header.face_model_version
     with open_pool(settings.database_url, 1, STATEMENT_SECONDS) as pool, pool.connection() as connection:
-        collection = transfer.create(connection, owner, name, model, header.created_at, header.tags, limit)
+        collection = transfer.create(connection, owner, name, model, header.created_at, header.tags)
         with tqdm(total=_rows(header), unit="row", disable=None) as progress:
             _fill(connection, collection, chosen, header, key, progress)
         transfer.finish(connection, collection, header.face_count, header.user_count, header.dimension)

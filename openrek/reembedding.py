@@ -146,6 +146,9 @@ def _from_crops(work: _Work) -> int:
 
 def _from_images(work: _Work) -> int:
     assert work.images is not None
+    with work.pool.connection() as connection:
+        if not reembedding.count_missing(connection, work.collection.id):
+            return 0
     bucket, _, prefix = work.images.partition("/")
     done = 0
     for name in work.objects.names(work.owner, bucket, prefix):

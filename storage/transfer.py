@@ -85,13 +85,12 @@ def create(
     face_model_version: str,
     created_at: datetime,
     new_tags: Mapping[str, str],
-    limit: int | None = None,
 ) -> Collection:
     """Create a collection to add users and then faces to, in the transaction that ends with `finish`.
 
-    Raises CollectionExists, TooManyTags, TooManyCollections.
+    Raises CollectionExists, TooManyTags.
     """
-    collection = collections.create(connection, tenant, name, face_model_version, new_tags, limit)
+    collection = collections.create(connection, tenant, name, face_model_version, new_tags)
     connection.execute(_SQL["set_created_at"], {"collection_id": collection.id, "created_at": created_at})
     return collection
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from psycopg import Connection
 
+from api.operations.face_models import require_the_model
 from storage import changes, collections, faces, invariants, reembedding, users
 from storage.collections import Collection
 from storage.database import Pool
@@ -95,6 +96,16 @@ def test_faces_embedded_for_the_old_model_are_not_stored_in_the_new_one(
         faces.add(connection, tenant, "c", uuid4(), None, new, LIMIT, "7.1")
     assert collections.get(connection, tenant, "c").face_count == 0
     faces.add(connection, tenant, "c", uuid4(), None, new, LIMIT, "7.2")
+
+
+def test_a_request_that_met_the_change_notices(
+    connection: Connection[Any], tenant: Tenant, collection: Collection
+) -> None:
+    require_the_model(connection, tenant, collection)
+    finish(connection, tenant, "7.2")
+    with pytest.raises(FaceModelChanged):
+        require_the_model(connection, tenant, collection)
+    require_the_model(connection, tenant, collections.get(connection, tenant, "c"))
 
 
 def test_faces_may_be_given_up(connection: Connection[Any], tenant: Tenant, collection: Collection) -> None:
