@@ -1,7 +1,8 @@
 """How long the owner's tools take for a large collection, and how much memory: import, verify, export, and the moment
 in which a collection goes over to another face model (the embedding before it is the model server's).
 
-Faces and users are made up: random unit vectors, each tenth face with a user of its own. The stack is one of its own.
+Faces and users are made up: random unit vectors, and a user for each of the first tenth of the faces. The
+stack is one of its own.
 """
 
 import argparse

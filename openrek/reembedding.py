@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from api.operations.images import LEAST_SIDE_PIXELS, MOST_OBJECT_BYTES, image_id
 from inference.client import InferenceClient
-from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage, Overloaded
+from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InferenceError, InvalidImage, Overloaded
 from inference.types import Embedding, Face
 from openrek import secret_key
 from openrek.collections import STATEMENT_SECONDS, tenant
@@ -37,6 +37,7 @@ LEAST_IOU = 0.5
 """Of a face's box and that of the same face found again, by a detector that may be another one since."""
 _BLOCK_ROWS = 64
 _SHOWN = 20
+_FEW = 64
 _PAUSE_SECONDS = 0.5
 
 Answer = TypeVar("Answer")
@@ -61,6 +62,13 @@ class _Work:
 
 def run(chosen: argparse.Namespace, settings: Settings) -> int:
     """Move a collection to the face model of a version that the model server has loaded; 1 if faces have no source."""
+    try:
+        return _run(chosen, settings)
+    except InferenceError as error:
+        raise OperatorError(str(error)) from error
+
+
+def _run(chosen: argparse.Namespace, settings: Settings) -> int:
     owner, version = tenant(settings), chosen.version
     with ExitStack() as open_until_the_end:
         pool = open_until_the_end.enter_context(open_pool(settings.database_url, 4, STATEMENT_SECONDS))
@@ -90,37 +98,42 @@ def run(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _move(work: _Work, connection: Connection[Any], drop_missing: bool) -> int:
-    # What was indexed during one pass is for the next, until one finds nothing to do.
-    while _embed(work):
-        continue
-    if not drop_missing and _tell_missing(work, connection):
-        return 1
+    hopeless = _embed_most(work, connection)
+    if hopeless and not drop_missing:
+        return _refuse(work, connection, hopeless)
     with work.pool.connection() as locking:
         locked = collections.lock(locking, work.owner, work.collection.name)
         if locked.id != work.collection.id:
             raise CollectionNotFound(name=work.collection.name)
-        # Writers wait from here on: this is for what came since the last pass.
+        # Writers wait from here on: this is for the few that came since.
         _embed(work)
-        if not drop_missing and _tell_missing(work, connection):
-            return 1
+        missing = reembedding.missing(connection, work.collection.id, _SHOWN)
+        if missing and not drop_missing:
+            return _refuse(work, connection, missing)
         locked = reembedding.drop_missing(locking, locked)
         reembedding.finish(locking, locked, work.face_model_version)
-    dropped = f"; {work.collection.face_count} before" if drop_missing else ""
-    print(f"{locked.name} is of face model {work.face_model_version} now: {locked.face_count} faces{dropped}")
+    print(f"{locked.name} is of face model {work.face_model_version} now: {locked.face_count} faces")
     return 0
 
 
-def _tell_missing(work: _Work, connection: Connection[Any]) -> int:
-    """Prints the faces that have no source, and returns how many there are."""
+def _embed_most(work: _Work, connection: Connection[Any]) -> list[UUID]:
+    """Embed until so few faces come in between that writers may wait for them; returns some that have no source."""
+    while True:
+        before = set(reembedding.missing(connection, work.collection.id, _SHOWN))
+        if _embed(work) <= _FEW:
+            after = reembedding.missing(connection, work.collection.id, _SHOWN)
+            return [face_id for face_id in after if face_id in before]
+
+
+def _refuse(work: _Work, connection: Connection[Any], hopeless: list[UUID]) -> int:
+    for face_id in hopeless:
+        print(f"no crop and no image of face {face_id}")
     count = reembedding.count_missing(connection, work.collection.id)
-    if count:
-        for face_id in reembedding.missing(connection, work.collection.id, _SHOWN):
-            print(f"no crop and no image of face {face_id}")
-        print(
-            f"{count} faces of {work.collection.name} cannot be embedded anew; it stays as it is. Name the bucket of "
-            "their images (--images), or give them up (--drop-missing). What is done is kept."
-        )
-    return count
+    print(
+        f"{count} faces of {work.collection.name} cannot be embedded anew; it stays as it is, and what is done is kept. "
+        "Name the bucket of their images (--images), or give them up (--drop-missing)."
+    )
+    return 1
 
 
 def _embed(work: _Work) -> int:

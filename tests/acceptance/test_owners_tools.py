@@ -26,17 +26,20 @@ from storage.vectors import Vector
 from workers import maintenance
 
 ALL = {"FaceMatchThreshold": 0.0, "MaxFaces": 4096}
-ERASE_SECONDS = 0.5
 
 
 @pytest.fixture(scope="module")
 def stack(second_model: Any) -> Iterator[Stack]:
     """A stack that has two face models; new collections are of the one of `base`."""
+    with two_model_stack(second_model) as stack:
+        yield stack
+
+
+@contextmanager
+def two_model_stack(second_model: Any) -> Iterator[Stack]:
     variables = {
         "OPENREK_MODELS_DIR": str(second_model.models_dir),
         "OPENREK_FACE_PACKS": str(second_model.catalogue),
-        "OPENREK_VECTORINDEX_POLL_SECONDS": "0.1",
-        "OPENREK_VECTORINDEX_ERASE_SECONDS": str(ERASE_SECONDS),
     }
     with tempfile.TemporaryDirectory(prefix="rek") as folder, own_stack.serve(Path(folder), **variables) as stack:
         yield stack
@@ -138,6 +141,37 @@ def test_a_collection_that_went_through_a_file_answers_alike(
     listed = [line.split() for line in openrek(stack, "list").splitlines()]
     assert [copy, "000000000000", "us-east-1", "4", "faces", "2", "users", "model", "7.1"] in listed
     client.delete_collection(CollectionId=copy)
+
+
+def test_a_collection_moves_to_another_machine_with_its_crops(
+    stack: Stack, client: Any, name: str, second_model: Any, group: bytes, tmp_path: Path, request: Any
+) -> None:
+    openrek(stack, "keep-crops", name, "on")
+    people: dict[str, list[str]] = request.getfixturevalue("people")
+    before = _answers(client, name, people, group)
+    without, with_crops = tmp_path / "without", tmp_path / "with"
+    openrek(stack, "export", name, str(without))
+    openrek(stack, "export", name, str(with_crops), "--with-crops")
+    assert with_crops.read_bytes().count(b"\x89PNG") == 5 and b"\x89PNG" not in without.read_bytes()
+    with two_model_stack(second_model) as other:
+        elsewhere = other.endpoint.client(retries={"total_max_attempts": 1})
+        assert elsewhere.list_collections()["CollectionIds"] == []
+        openrek(other, "import", str(with_crops))
+        assert _answers(elsewhere, name, people, group) == before
+        assert "keeps crops (5)" in openrek(other, "list")
+        openrek(other, "import", str(without), "--as", "bare")
+        assert "no crop and no image" in openrek(other, "reembed", "bare", "--to", "7.99", code=1)
+        # The crops are sealed with the key of the other machine by now.
+        openrek(other, "reembed", name, "--to", second_model.face_model_version)
+        _assert_alike(before, _answers(elsewhere, name, people, group), second_model.face_model_version)
+        openrek(other, "keep-crops", name, "off")
+        assert "keeps crops" not in openrek(other, "list")
+        moved = tmp_path / "moved"
+        openrek(other, "export", name, str(moved))
+    base_alone = {name: value for name, value in stack.environment.items() if name != "OPENREK_FACE_PACKS"}
+    command = [sys.executable, "-m", "openrek", "collections", "import", str(moved), "--as", "other"]
+    refused = subprocess.run(command, env=base_alone, capture_output=True, text=True)
+    assert refused.returncode == 1 and "is of face model 7.99; served here: 7.1" in refused.stderr
 
 
 def test_a_file_that_is_not_as_it_was_written_changes_nothing(
