@@ -130,7 +130,7 @@ def _refuse(work: _Work, connection: Connection[Any], hopeless: list[UUID]) -> i
         print(f"no crop and no image of face {face_id}")
     count = reembedding.count_missing(connection, work.collection.id)
     print(
-        f"{count} faces of {work.collection.name} cannot be embedded anew; it stays as it is, and what is done is kept. "
+        f"{count} faces of {work.collection.name} cannot be embedded anew; it stays as it is; what is done is kept. "
         "Name the bucket of their images (--images), or give them up (--drop-missing)."
     )
     return 1
