@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest
+from inference.pipelines.request import FacesRequest, PictureRequest
 from inference.types import Embedding, FacesResult
 
 # A server that ended is started again within this time.
@@ -56,18 +56,16 @@ class InferenceClient:
         Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded, CallerGone
         (after take_back of its `request_id`), InferenceUnavailable.
         """
-        asked = FacesRequest(embed, quality, max_faces, min_side, face_model_version, attributes, crops).to_query()
-        headers = {"x-request-id": request_id}
-        give_up = time.monotonic() + self._patience_seconds
-        while True:
-            try:
-                answer = self._send("POST", "/faces", params=asked, headers=headers, content=image)
-            except errors.InferenceUnavailable as error:
-                if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() > give_up:
-                    raise
-                time.sleep(PAUSE_SECONDS)
-            else:
-                return wire.decode_faces(answer.content)
+        asked = FacesRequest(
+            embed=embed,
+            quality=quality,
+            max_faces=max_faces,
+            min_side=min_side,
+            face_model_version=face_model_version,
+            attributes=attributes,
+            crops=crops,
+        )
+        return wire.decode_faces(self._ask(asked, image, request_id))
 
     def embed_crops(self, crops: Sequence[bytes], face_model_version: str) -> list[Embedding]:
         """The embeddings of aligned faces, PNG files as the `crops` of `faces`: at most server.CROPS_PER_REQUEST.
@@ -90,6 +88,20 @@ class InferenceClient:
 
     def close(self) -> None:
         self._http.close()
+
+    def _ask(self, asked: PictureRequest, image: bytes, request_id: str) -> bytes:
+        """The answer to a picture. Raises what the server refused it with, InferenceUnavailable."""
+        headers = {"x-request-id": request_id}
+        give_up = time.monotonic() + self._patience_seconds
+        while True:
+            try:
+                return self._send(
+                    "POST", f"/{asked.task}", params=asked.to_query(), headers=headers, content=image
+                ).content
+            except errors.InferenceUnavailable as error:
+                if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() > give_up:
+                    raise
+            time.sleep(PAUSE_SECONDS)
 
     def _send(self, method: str, path: str, **parts: Any) -> httpx.Response:
         try:

@@ -82,7 +82,8 @@ def _lookup(pool: "Pool", key: bytes) -> "Lookup":
 
 def inference(_: argparse.Namespace, settings: Settings) -> int:
     """The model server."""
-    from inference.server import ModelServerSettings, run
+    from inference.networks import ModelServerSettings
+    from inference.server import run
 
     logs.configure("inference", settings.log_level)
     run(
@@ -95,6 +96,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             threads=settings.inference_threads,
             queue_limit=settings.inference_queue_limit,
             queue_pixels=settings.inference_queue_megapixels * 1_000_000,
+            kept_pixels=settings.inference_kept_megapixels * 1_000_000,
         ),
         settings.log_level,
     )

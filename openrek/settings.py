@@ -96,6 +96,11 @@ class Settings:
     inference_queue_megapixels: Annotated[
         int, "Million pixels of all pictures that the model server has in work, beside the limit of their number."
     ] = 256
+    inference_kept_megapixels: Annotated[
+        int,
+        "Million pixels of the decoded pictures that the model server keeps, with what was found in them, so that "
+        "several operations on one picture decode and detect once. 0 keeps none.",
+    ] = 32
     vectorindex_erase_seconds: Annotated[
         float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
     ] = 60.0
@@ -246,6 +251,7 @@ def _check(settings: Settings) -> None:
         "worker_processes",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
+    require("inference_kept_megapixels", settings.inference_kept_megapixels >= 0, "0 or more")
     for name in (
         "account_requests_per_second",
         "database_statement_seconds",

@@ -14,6 +14,7 @@ from inference.batcher import Batcher
 from inference.errors import InvalidImage, UnknownFaceModel
 from inference.images import decode
 from inference.models.face_detector import Canvas, Detections, fit
+from inference.pictures import Picture
 from inference.pipelines import face_attributes
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.request import FacesRequest
@@ -57,16 +58,11 @@ class FaceNetworks:
         return self.embedders[face_model_version]
 
 
-async def find_faces(data: bytes, request: FacesRequest, networks: FaceNetworks) -> FacesResult:
-    """All faces of a picture, largest first. Raises the errors of images.decode, UnknownFaceModel, Overloaded."""
+async def find_faces(picture: Picture, request: FacesRequest, networks: FaceNetworks) -> FacesResult:
+    """All faces of a picture, largest first. Raises UnknownFaceModel, Overloaded."""
     embedder = networks.embedder_of(request.face_model_version)
     loop = asyncio.get_running_loop()
-    image, canvas = await loop.run_in_executor(networks.chores, decode_and_fit, data, request.min_side, networks.square)
-    detections = await _detect(canvas, networks)
-    if not len(detections.scores):
-        close_up = await loop.run_in_executor(networks.chores, fit, image, CLOSE_UP_SIDE, networks.square)
-        detections = await _detect(close_up, networks)
-    detections = largest(detections)
+    image, detections = picture.pixels, await detect(picture, networks)
     faces, crops = await loop.run_in_executor(networks.chores, describe, image, detections, networks.calibration)
     if request.attributes:
         faces = await face_attributes.describe(
@@ -96,7 +92,20 @@ async def embed_crops(
     return list(await asyncio.gather(*(embedder.submit(one) for one in pixels)))
 
 
-async def _detect(canvas: Canvas, networks: FaceNetworks) -> Detections:
+async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
+    """The largest 100 faces of a picture, largest first. Raises Overloaded."""
+    return await picture.once("face detections", lambda: _detect(picture.pixels, networks))
+
+
+async def _detect(image: Pixels, networks: FaceNetworks) -> Detections:
+    detections = await _look(image, first_side(image), networks)
+    if not len(detections.scores):
+        detections = await _look(image, CLOSE_UP_SIDE, networks)
+    return largest(detections)
+
+
+async def _look(image: Pixels, side: int, networks: FaceNetworks) -> Detections:
+    canvas = await asyncio.get_running_loop().run_in_executor(networks.chores, fit, image, side, networks.square)
     return await networks.detector.submit(canvas, key=canvas.pixels.shape)
 
 
@@ -125,12 +134,10 @@ def _decoded_crop(data: bytes) -> Pixels:
     return pixels
 
 
-def decode_and_fit(data: bytes, min_side: int, square: bool) -> tuple[Pixels, Canvas]:
-    """The upright picture, and the canvas that the detector sees first. Raises the errors of images.decode."""
-    image = decode(data, min_side)
-    half = max(image.shape[:2]) / 2
-    side = min(max(round(half / 32) * 32, LEAST_SIDE), MOST_SIDE)
-    return image, fit(image, side, square)
+def first_side(image: Pixels) -> int:
+    """The long side, in pixels, at which the detector sees a picture first."""
+    half: float = max(image.shape[:2]) / 2
+    return min(max(round(half / 32) * 32, LEAST_SIDE), MOST_SIDE)
 
 
 def largest(detections: Detections) -> Detections:

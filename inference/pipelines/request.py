@@ -1,34 +1,50 @@
-"""What callers may ask of the pipelines."""
+"""What callers may ask of the pipelines; it travels in the query of a URL, the picture in the body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 import msgspec
 
 
-@dataclass(frozen=True)
-class FacesRequest:
-    """`embed` is none, largest or all (the faces to embed); `quality` a level of quality.BARS; faces beyond
-    `max_faces` are rejected; pictures with a side under `min_side` pixels are refused. Embeddings are of
-    `face_model_version` where that is given, else of the default pack; with `crops` they come with the crops they are
-    of. With any of `attributes` ("default", "all", names of attributes.ASKABLE) landmarks and pose come from the mesh.
-    """
+@dataclass(frozen=True, kw_only=True)
+class PictureRequest:
+    """Pictures with a side under `min_side` pixels are refused. `task` names the pipeline and its route."""
 
+    task: ClassVar[str]
+    min_side: int = 1
+
+    def to_query(self) -> dict[str, str | int | float]:
+        """As the parameters of a URL; `from_query` undoes it. Names in a tuple have no commas."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: ",".join(value) if isinstance(value, tuple) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str]) -> Self:
+        """Raises msgspec.ValidationError."""
+        lists = {field.name for field in fields(cls) if isinstance(field.default, tuple)}
+        values: dict[str, Any] = {
+            name: tuple(filter(None, value.split(","))) if name in lists else value for name, value in query.items()
+        }
+        return msgspec.convert(values, cls, strict=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacesRequest(PictureRequest):
+    """`embed` is none, largest or all (the faces to embed); `quality` a level of quality.BARS; faces beyond
+    `max_faces` are rejected. Embeddings are of `face_model_version` where that is given, else of the default pack; with
+    `crops` they come with the crops they are of. With any of `attributes` ("default", "all", names of
+    attributes.ASKABLE) landmarks and pose come from the mesh."""
+
+    task = "faces"
+    min_side: int = 80
     embed: str = "none"
     quality: str = "none"
     max_faces: int | None = None
-    min_side: int = 80
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
     crops: bool = False
-
-    def to_query(self) -> dict[str, str | int]:
-        """As the parameters of a URL; `from_query` undoes it."""
-        given = {name: value for name, value in vars(self).items() if value is not None and name != "attributes"}
-        return given | {"attributes": ",".join(self.attributes)}
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> "FacesRequest":
-        """Raises msgspec.ValidationError."""
-        names = tuple(name for name in query.get("attributes", "").split(",") if name)
-        return msgspec.convert({**query, "attributes": names}, cls, strict=False)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import uvicorn
 
-from inference import similarity
+from inference import networks, similarity
 from inference.client import InferenceClient
 from inference.errors import InvalidImage, Overloaded, UnknownFaceModel
+from inference.networks import ModelServerSettings
 from inference.packs import catalogue
-from inference.server import ModelServerSettings, create_app, load_face_networks
+from inference.server import create_app
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_packs_of_one_version_do_not_go_together(second_model: Any) -> None:
     twice = (str(second_model.catalogue), str(second_model.catalogue))
     settings = ModelServerSettings(url="unix:///nowhere", models_dir=second_model.models_dir, face_packs=twice)
     with pytest.raises(ValueError, match="two have one face-model version"):
-        load_face_networks(settings)
+        networks.load(settings)
 
 
 def test_the_calibration_of_a_pack_in_use_is_known(second_model: Any, tmp_path: Path) -> None:

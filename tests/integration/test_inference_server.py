@@ -15,7 +15,7 @@ import uvicorn
 from PIL import Image
 from starlette.applications import Starlette
 
-from inference import similarity
+from inference import networks, similarity
 from inference.client import InferenceClient
 from inference.engine import DEVICES, Session
 from inference.errors import (
@@ -26,9 +26,10 @@ from inference.errors import (
     Overloaded,
     UnknownFaceModel,
 )
+from inference.networks import ModelServerSettings
 from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
-from inference.server import ModelServerSettings, create_app, load_face_networks
+from inference.server import create_app
 from inference.types import Face
 
 WAIT_SECONDS = 20.0
@@ -64,7 +65,7 @@ class RunningServer:
 
     def hold(self, network: str) -> tuple[threading.Event, list[int]]:
         """Makes a network wait for the returned event before each batch, and note the sizes of its batches."""
-        batcher = attrgetter(network)(self.app.state.networks)
+        batcher = attrgetter(network)(self.app.state.networks.faces)
         gate, sizes, predict = threading.Event(), [], batcher._predict
 
         def held(batch: list[object]) -> list[object]:
@@ -144,7 +145,7 @@ def test_only_the_networks_behind_the_asked_attributes_run(
 
 def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServer, collins: bytes) -> None:
     gate, sizes = server.hold("embedder")
-    batcher = server.app.state.networks.embedder
+    batcher = server.app.state.networks.faces.embedder
     rows = _row_of(collins, 3)
     with ThreadPoolExecutor(4) as threads:
         answers = [threads.submit(server.client.faces, rows, embed="all") for _ in range(4)]
@@ -154,6 +155,15 @@ def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServe
         embeddings = [face.embedding for answer in answers for face in answer.result(WAIT_SECONDS).faces]
     assert sorted(sizes, reverse=True) == [8, 2, 1, 1]
     assert all(vector is not None and float(vector @ embeddings[0]) > 0.98 for vector in embeddings)
+
+
+def test_a_picture_that_comes_again_is_not_detected_in_again(server: RunningServer, collins: bytes) -> None:
+    gate, sizes = server.hold("detector")
+    gate.set()
+    first, again = server.client.faces(collins), server.client.faces(collins, embed="largest")
+    assert sizes == [1]
+    assert [face.box for face in first.faces] == [face.box for face in again.faces]
+    assert len(server.client.faces(_row_of(collins, 2)).faces) == 2 and sizes == [1, 1]
 
 
 def test_beyond_its_places_the_server_refuses_at_once(service_folder: Path, models_dir: Path, collins: bytes) -> None:
@@ -190,7 +200,7 @@ def test_the_work_of_a_caller_that_hung_up_is_dropped(server: RunningServer, col
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(server.path))
         caller.sendall(request % len(rows) + rows)
-        batcher = server.app.state.networks.embedder
+        batcher = server.app.state.networks.faces.embedder
         _wait_until(lambda: len(sizes) == 2 and batcher.waiting == 7)
     _wait_until(lambda: server.in_work == 0)
     assert batcher.waiting == 0
@@ -241,4 +251,4 @@ def test_a_device_that_is_not_there_is_refused_never_replaced(models_dir: Path) 
 
 def test_a_missing_network_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="openrek models pull base"):
-        load_face_networks(ModelServerSettings(url="unix:///nowhere", models_dir=tmp_path))
+        networks.load(ModelServerSettings(url="unix:///nowhere", models_dir=tmp_path))

@@ -129,7 +129,9 @@ def test_default_is_always_asked_for_and_all_means_all() -> None:
 
 @given(st.lists(st.sampled_from(attributes.ASKABLE), unique=True), st.integers(1, 100))
 def test_a_request_survives_the_way(names: list[str], most: int) -> None:
-    request = FacesRequest("all", "auto", most, 80, "7.1", tuple(names))
+    request = FacesRequest(
+        embed="all", quality="auto", max_faces=most, min_side=80, face_model_version="7.1", attributes=tuple(names)
+    )
     assert FacesRequest.from_query({key: str(value) for key, value in request.to_query().items()}) == request
 
 

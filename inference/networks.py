@@ -1,0 +1,142 @@
+"""Every network of a pack, loaded, each behind its batch queue."""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from inference import similarity
+from inference.batcher import Batcher
+from inference.engine import PARALLEL_BATCHES
+from inference.models import (
+    emotion,
+    face_attributes,
+    face_detector,
+    face_embedder,
+    face_mesh,
+    image_classifier,
+    iris,
+    object_detector,
+)
+from inference.packs import catalogue
+from inference.packs.store import network_path
+from inference.pipelines.face_attributes import AttributeNetworks
+from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.scene import SceneNetworks
+from inference.types import Embedding, Pixels
+
+CROPS_PER_PICTURE = 16
+"""Room in the queues of networks that see crops, for each picture that may be in work."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ModelServerSettings:
+    """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
+    network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
+    are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
+
+    url: str
+    models_dir: Path
+    pack: str = similarity.DEFAULT_PACK
+    face_packs: tuple[str, ...] = ()
+    device: str = "cpu"
+    threads: int = 2
+    queue_limit: int = 64
+    queue_pixels: int = 256_000_000
+    kept_pixels: int = 32_000_000
+
+
+class Network(Protocol[Item, Result]):
+    """What every file of `models` loads."""
+
+    max_batch: int
+
+    def predict(self, batch: list[Item], /) -> list[Result]: ...
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The queues of all networks, by the task they are for. `chores` runs the pixel work beside them."""
+
+    faces: FaceNetworks
+    scene: SceneNetworks
+    chores: Executor
+
+
+class Loader:
+    """Loads the networks of one pack by name and puts a batch queue before each."""
+
+    def __init__(self, settings: ModelServerSettings) -> None:
+        self.settings = settings
+        self.pack = catalogue.load(settings.pack)
+        self.chores = ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels")
+
+    def path(self, network: str) -> Path:
+        """Raises packs.errors.ModelMissing."""
+        return network_path(self.settings.models_dir, self.pack.name, network)
+
+    def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
+        """With room for so many items for each picture that may be in work."""
+        limit = self.settings.queue_limit * per_picture
+        return Batcher(network.predict, network.max_batch, limit, PARALLEL_BATCHES[self.settings.device])
+
+
+def load(settings: ModelServerSettings) -> Networks:
+    """Loads all networks of a pack, and the face embedders of more.
+
+    Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
+    one face-model version.
+    """
+    loader = Loader(settings)
+    return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
+
+
+def _faces(loader: Loader) -> FaceNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    path, queue = loader.path, loader.queue
+    embedders = _embedders(loader)
+    detector = face_detector.load(path("face_detector"), device, threads)
+    return FaceNetworks(
+        detector=queue(detector, 1),
+        embedder=embedders[loader.pack.face_model_version],
+        attributes=AttributeNetworks(
+            mesh=queue(face_mesh.load(path("face_mesh"), device, threads), CROPS_PER_PICTURE),
+            iris=queue(iris.load(path("iris"), device, threads), 2 * CROPS_PER_PICTURE),
+            age_and_gender=queue(face_attributes.load(path("face_attributes"), device, threads), CROPS_PER_PICTURE),
+            emotion=queue(emotion.load(path("emotion"), device, threads), CROPS_PER_PICTURE),
+        ),
+        calibration=similarity.of_pack(loader.settings.pack),
+        chores=loader.chores,
+        embedders=embedders,
+        square=detector.max_batch > 1,
+    )
+
+
+def _embedders(loader: Loader) -> dict[str, Batcher[Pixels, Embedding]]:
+    """The face embedders of all packs, by face-model version."""
+    settings = loader.settings
+    packs = [loader.pack, *map(catalogue.load, settings.face_packs)]
+    embedders = {}
+    for pack in packs:
+        path = network_path(settings.models_dir, pack.name, "face_embedder")
+        form = pack.network("face_embedder").input
+        network = face_embedder.load(path, settings.device, settings.threads, form)
+        embedders[pack.face_model_version] = loader.queue(network, CROPS_PER_PICTURE)
+    if len(embedders) < len(packs):
+        raise ValueError(f"of the packs {', '.join(pack.name for pack in packs)} two have one face-model version")
+    return embedders
+
+
+def _scene(loader: Loader) -> SceneNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    detector = object_detector.load(loader.path("object_detector"), device, threads)
+    classifier = image_classifier.load(loader.path("image_classifier"), device, threads)
+    return SceneNetworks(
+        detector=loader.queue(detector, 1),
+        classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        chores=loader.chores,
+    )

@@ -1,0 +1,97 @@
+"""Decoded pictures, and what networks said of them, kept a short while.
+
+A picture that goes through several operations is decoded once and seen by each network once.
+"""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from inference.images import decode
+from inference.types import Pixels
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(eq=False)
+class _Shared:
+    task: "asyncio.Task[Any]"
+    callers: int = 0
+
+
+class Picture:
+    """`pixels`: uint8 [H, W, 3] RGB, upright; nobody may write to them."""
+
+    def __init__(self, pixels: Pixels) -> None:
+        pixels.flags.writeable = False
+        self.pixels = pixels
+        self._answers: dict[str, _Shared] = {}
+
+    async def once(self, what: str, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """The answer of `work`, which runs once for all that ask for `what`, now or later.
+
+        It is dropped when all who wait for it have gone, and not kept when it fails.
+        """
+        shared = self._answers.get(what)
+        if shared is None:
+            shared = self._answers[what] = _Shared(asyncio.ensure_future(work()))
+        shared.callers += 1
+        try:
+            answer: Answer = await asyncio.shield(shared.task)
+            return answer
+        except BaseException:
+            if shared.callers == 1 or shared.task.done():
+                self._forget(what, shared)
+            raise
+        finally:
+            shared.callers -= 1
+
+    def _forget(self, what: str, shared: _Shared) -> None:
+        shared.task.cancel()
+        if self._answers.get(what) is shared:
+            del self._answers[what]
+
+
+class RecentPictures:
+    """The pictures opened last, with `most_pixels` pixels in all. All methods belong to one event loop."""
+
+    def __init__(self, most_pixels: int, chores: Executor) -> None:
+        self._most_pixels = most_pixels
+        self._chores = chores
+        self._kept: OrderedDict[bytes, Picture] = OrderedDict()
+        self._pixels = 0
+
+    async def open(self, data: bytes) -> Picture:
+        """The picture of a JPEG or PNG file. Raises the errors of images.decode."""
+        loop = asyncio.get_running_loop()
+        key = await loop.run_in_executor(self._chores, _digest, data)
+        picture = self._kept.get(key)
+        if picture is None:
+            picture = Picture(await loop.run_in_executor(self._chores, decode, data))
+            self._keep(key, picture)
+        else:
+            self._kept.move_to_end(key)
+        return picture
+
+    def _keep(self, key: bytes, picture: Picture) -> None:
+        self._pixels += _size(picture)
+        replaced = self._kept.pop(key, None)
+        if replaced is not None:
+            self._pixels -= _size(replaced)
+        self._kept[key] = picture
+        while self._pixels > self._most_pixels:
+            _, oldest = self._kept.popitem(last=False)
+            self._pixels -= _size(oldest)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _size(picture: Picture) -> int:
+    height, width = picture.pixels.shape[:2]
+    return int(height * width)

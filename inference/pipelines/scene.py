@@ -1,0 +1,45 @@
+"""What the networks that look at whole pictures say, once for all pipelines that ask."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from inference.batcher import Batcher
+from inference.models import image_classifier, object_detector
+from inference.models.image_classifier import Classes
+from inference.models.object_detector import Objects
+from inference.pictures import Picture
+from inference.types import Pixels
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class SceneNetworks:
+    """The queues of the networks, and where the pixel work beside them runs."""
+
+    detector: Batcher[Pixels, Objects]
+    classifier: Batcher[Pixels, Classes]
+    chores: Executor
+
+
+async def objects(picture: Picture, networks: SceneNetworks) -> Objects:
+    """The objects that the detector sees in a picture. Raises Overloaded."""
+    return await picture.once(
+        "objects", lambda: _ask(picture.pixels, object_detector.fit, networks.detector, networks.chores)
+    )
+
+
+async def classes(picture: Picture, networks: SceneNetworks) -> Classes:
+    """What the classifier takes a picture for. Raises Overloaded."""
+    return await picture.once(
+        "classes", lambda: _ask(picture.pixels, image_classifier.fit, networks.classifier, networks.chores)
+    )
+
+
+async def _ask(
+    image: Pixels, fit: Callable[[Pixels], Pixels], network: Batcher[Pixels, Answer], chores: Executor
+) -> Answer:
+    return await network.submit(await asyncio.get_running_loop().run_in_executor(chores, fit, image))

@@ -1,0 +1,115 @@
+import asyncio
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference.pictures import Picture, RecentPictures
+
+
+class Counted:
+    """Work that notes how often it ran, and waits for its gate."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.runs = 0
+        self.dropped = 0
+        self.gate = asyncio.Event()
+        self._failing = failing
+
+    async def __call__(self) -> int:
+        self.runs += 1
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.dropped += 1
+            raise
+        if self._failing:
+            raise ValueError("it failed")
+        return self.runs
+
+
+def _picture() -> Picture:
+    return Picture(np.zeros((4, 4, 3), np.uint8))
+
+
+def _file(side: int, shade: int) -> bytes:
+    encoded = io.BytesIO()
+    Image.new("RGB", (side, side), (shade, shade, shade)).save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def test_work_runs_once_for_all_who_ask_together_or_later() -> None:
+    async def scenario() -> None:
+        picture, work = _picture(), Counted()
+        callers = [asyncio.ensure_future(picture.once("words", work)) for _ in range(3)]
+        await asyncio.sleep(0)
+        work.gate.set()
+        assert await asyncio.gather(*callers) == [1, 1, 1]
+        assert await picture.once("words", work) == 1
+        assert await picture.once("other", work) == 2
+
+    asyncio.run(scenario())
+
+
+def test_work_goes_on_while_anybody_waits_and_is_dropped_with_the_last() -> None:
+    async def scenario() -> None:
+        picture, work = _picture(), Counted()
+        first, second = (asyncio.ensure_future(picture.once("words", work)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+        assert (work.runs, work.dropped, second.done()) == (1, 0, False)
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert work.dropped == 1
+        work.gate.set()
+        assert await picture.once("words", work) == 2
+
+    asyncio.run(scenario())
+
+
+def test_a_failure_reaches_all_and_is_not_kept() -> None:
+    async def scenario() -> None:
+        picture, failing, working = _picture(), Counted(failing=True), Counted()
+        callers = [asyncio.ensure_future(picture.once("words", failing)) for _ in range(2)]
+        await asyncio.sleep(0)
+        failing.gate.set()
+        assert all(isinstance(error, ValueError) for error in await asyncio.gather(*callers, return_exceptions=True))
+        working.gate.set()
+        assert await picture.once("words", working) == 1
+
+    asyncio.run(scenario())
+
+
+def test_the_oldest_pictures_make_room() -> None:
+    async def scenario() -> None:
+        files = [_file(10, shade) for shade in (0, 100, 200)]
+        with ThreadPoolExecutor(1) as chores:
+            recent = RecentPictures(2 * 10 * 10, chores)
+            first, second = [await recent.open(data) for data in files[:2]]
+            assert await recent.open(files[0]) is first
+            await recent.open(files[2])
+            assert await recent.open(files[0]) is first
+            again = await recent.open(files[1])
+            assert again is not second and (again.pixels == second.pixels).all()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("most_pixels", [0, 99])
+def test_a_picture_larger_than_the_room_is_opened_all_the_same(most_pixels: int) -> None:
+    async def scenario() -> None:
+        with ThreadPoolExecutor(1) as chores:
+            recent = RecentPictures(most_pixels, chores)
+            one, other = [await recent.open(_file(10, 7)) for _ in range(2)]
+            assert one is not other and one.pixels.shape == (10, 10, 3)
+
+    asyncio.run(scenario())
+
+
+def test_nobody_changes_a_shared_picture() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        _picture().pixels[0, 0] = 1
