@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from storage.tenant import Tenant
@@ -42,7 +42,10 @@ class ApiSettings:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that handlers use, one of each per process; all are safe to share between threads."""
+    """The parts that handlers use, one of each per process; all are safe to share between threads.
+
+    `secret_key` (32 bytes) is what crops of faces are encrypted with.
+    """
 
     pool: ConnectionPool
     inference: InferenceClient
@@ -50,6 +53,7 @@ class Services:
     objects: ObjectStore
     tokens: TokenSealer
     settings: ApiSettings
+    secret_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

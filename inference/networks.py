@@ -18,10 +18,12 @@ from inference.models import (
     iris,
     object_detector,
 )
+from inference.packs import catalogue
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
 from inference.pipelines.scene import SceneNetworks
+from inference.types import Embedding, Pixels
 
 CROPS_PER_PICTURE = 16
 """Room in the queues of networks that see crops, for each picture that may be in work."""
@@ -32,13 +34,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ModelServerSettings:
-    """`url`: unix:///path or http://host:port. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
+    """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
     network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
     are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
 
     url: str
     models_dir: Path
     pack: str = similarity.DEFAULT_PACK
+    face_packs: tuple[str, ...] = ()
     device: str = "cpu"
     threads: int = 2
     queue_limit: int = 64
@@ -68,11 +72,12 @@ class Loader:
 
     def __init__(self, settings: ModelServerSettings) -> None:
         self.settings = settings
+        self.pack = catalogue.load(settings.pack)
         self.chores = ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels")
 
     def path(self, network: str) -> Path:
         """Raises packs.errors.ModelMissing."""
-        return network_path(self.settings.models_dir, self.settings.pack, network)
+        return network_path(self.settings.models_dir, self.pack.name, network)
 
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
         """With room for so many items for each picture that may be in work."""
@@ -81,7 +86,11 @@ class Loader:
 
 
 def load(settings: ModelServerSettings) -> Networks:
-    """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
+    """Loads all networks of a pack, and the face embedders of more.
+
+    Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
+    one face-model version.
+    """
     loader = Loader(settings)
     return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
 
@@ -89,10 +98,11 @@ def load(settings: ModelServerSettings) -> Networks:
 def _faces(loader: Loader) -> FaceNetworks:
     device, threads = loader.settings.device, loader.settings.threads
     path, queue = loader.path, loader.queue
+    embedders = _embedders(loader)
     detector = face_detector.load(path("face_detector"), device, threads)
     return FaceNetworks(
         detector=queue(detector, 1),
-        embedder=queue(face_embedder.load(path("face_embedder"), device, threads), CROPS_PER_PICTURE),
+        embedder=embedders[loader.pack.face_model_version],
         attributes=AttributeNetworks(
             mesh=queue(face_mesh.load(path("face_mesh"), device, threads), CROPS_PER_PICTURE),
             iris=queue(iris.load(path("iris"), device, threads), 2 * CROPS_PER_PICTURE),
@@ -101,8 +111,24 @@ def _faces(loader: Loader) -> FaceNetworks:
         ),
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
+        embedders=embedders,
         square=detector.max_batch > 1,
     )
+
+
+def _embedders(loader: Loader) -> dict[str, Batcher[Pixels, Embedding]]:
+    """The face embedders of all packs, by face-model version."""
+    settings = loader.settings
+    packs = [loader.pack, *map(catalogue.load, settings.face_packs)]
+    embedders = {}
+    for pack in packs:
+        path = network_path(settings.models_dir, pack.name, "face_embedder")
+        form = pack.network("face_embedder").input
+        network = face_embedder.load(path, settings.device, settings.threads, form)
+        embedders[pack.face_model_version] = loader.queue(network, CROPS_PER_PICTURE)
+    if len(embedders) < len(packs):
+        raise ValueError(f"of the packs {', '.join(pack.name for pack in packs)} two have one face-model version")
+    return embedders
 
 
 def _scene(loader: Loader) -> SceneNetworks:

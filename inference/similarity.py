@@ -6,12 +6,16 @@ pack's were fitted is in docs/accuracy.md.
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from inference.packs import catalogue
 
 DEFAULT_PACK = "base"
+
+_PACKS: dict[str, None] = {}
+"""Packs in use beside those that come with OpenRek."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,21 @@ def of_pack(name: str) -> Calibration:
 @cache
 def of_version(face_model_version: str) -> Calibration:
     """The calibration that goes with embeddings of a face-model version. Raises KeyError when no pack has it."""
-    for name in catalogue.names():
+    for name in [*catalogue.names(), *_PACKS]:
         calibration = of_pack(name)
         if calibration.face_model_version == face_model_version:
             return calibration
     raise KeyError(face_model_version)
+
+
+def use_packs(packs: Iterable[str]) -> None:
+    """Make the face models of more packs (names, or paths of catalogues) known to `of_version` in this process.
+
+    Raises packs.errors.UnknownPack.
+    """
+    for pack in packs:
+        of_pack(pack)
+        _PACKS.setdefault(pack)
 
 
 def _curve(points: list[tuple[float, float]]) -> Curve:

@@ -100,7 +100,8 @@ class Face:
     """One detected face.
 
     `rejected` holds the reasons for which a quality filter or a face limit left it out (see `quality.REASONS`);
-    `embedding` is there only when it was asked for and the face was not rejected.
+    `embedding` is there only when it was asked for and the face was not rejected; then `crop` is too, if asked for: the
+    aligned face that the embedding is of, a PNG file.
     """
 
     box: Box
@@ -111,6 +112,7 @@ class Face:
     attributes: Attributes = Attributes()
     rejected: tuple[str, ...] = ()
     embedding: Embedding | None = None
+    crop: bytes | None = None
 
 
 @dataclass(frozen=True)

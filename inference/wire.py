@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import FacesResult
+from inference.types import Embedding, FacesResult
 
 
 def encode(value: object) -> bytes:
@@ -14,6 +14,15 @@ def encode(value: object) -> bytes:
 
 def decode_faces(data: bytes) -> FacesResult:
     return _FACES.decode(data)
+
+
+def decode_crops(data: bytes) -> list[bytes]:
+    """Raises msgspec.DecodeError."""
+    return _CROPS.decode(data)
+
+
+def decode_embeddings(data: bytes) -> list[Embedding]:
+    return [np.frombuffer(vector, "<f4") for vector in _CROPS.decode(data)]
 
 
 def _vector_to_bytes(value: object) -> bytes:
@@ -27,4 +36,5 @@ def _vector_from_bytes(_kind: type, value: Any) -> object:
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
+_CROPS = msgspec.msgpack.Decoder(list[bytes])
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)

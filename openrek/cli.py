@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     _keys_parser(commands)
     _buckets_parser(commands)
     _celebrities_parser(commands)
+    _collections_parser(commands)
     _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
     _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
@@ -99,8 +100,8 @@ def _models_parser(commands: Commands) -> None:
     nouns = _add(commands, "models", None, "fetch and check model packs", "openrek models pull base").add_subparsers(
         required=True, metavar="ACTION"
     )
-    pull = _add(nouns, "pull", _later("models", "pull"), "fetch, check and install a pack", "openrek models pull base")
-    pull.add_argument("pack", help="name of the pack, such as base")
+    pull = _add(nouns, "pull", _later("models", "pull"), "fetch, check and install packs", "openrek models pull base")
+    pull.add_argument("packs", nargs="+", metavar="pack", help="name of a pack, such as base, or path of a catalogue")
     pull.add_argument(
         "--accept-licence", action="append", default=[], metavar="NAME", help="licence of the pack that you accept"
     )
@@ -197,6 +198,77 @@ def _celebrities_parser(commands: Commands) -> None:
     for noun in (load, show, remove, export):
         noun.add_argument("--account", help="AWS account number that the gallery belongs to")
         noun.add_argument("--region", help="AWS region that the gallery is in")
+
+
+def _collections_parser(commands: Commands) -> None:
+    nouns = _add(commands, "collections", None, "look after collections", "openrek collections list").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    show = _add(nouns, "list", _later("collections", "show"), "list the collections", "openrek collections list")
+    export = _add(
+        nouns,
+        "export",
+        _later("collection_moves", "export"),
+        "write a collection to a file, for another machine",
+        "openrek collections export staff staff.rekcoll",
+    )
+    _name_of_collection(export)
+    export.add_argument("file", type=Path, help="file to write (mode 0600): faces, vectors, users and tags")
+    export.add_argument(
+        "--with-crops", action="store_true", help="also the crops that are kept: pictures of faces, no longer encrypted"
+    )
+    import_ = _add(
+        nouns,
+        "import",
+        _later("collection_moves", "import_"),
+        "make a collection from a file",
+        "openrek collections import staff.rekcoll --as staff-2",
+    )
+    import_.add_argument("file", type=Path, help="file that `openrek collections export` wrote")
+    import_.add_argument("--as", dest="new_name", metavar="NAME", help="name of the collection, if not the one it had")
+    verify = _add(
+        nouns,
+        "verify",
+        _later("collection_checks", "verify"),
+        "prove that the index and the rows of a collection agree",
+        "openrek collections verify staff",
+    )
+    _name_of_collection(verify)
+    keep = _add(
+        nouns,
+        "keep-crops",
+        _later("collections", "keep_crops"),
+        "keep encrypted crops of the faces indexed from now on, or remove those kept",
+        "openrek collections keep-crops staff on",
+    )
+    _name_of_collection(keep)
+    keep.add_argument("kept", choices=("on", "off"), help="off also removes those that were kept")
+    for noun in (show, export, import_, verify, keep, _reembed_parser(nouns)):
+        noun.add_argument("--account", help="AWS account number that the collection belongs to")
+        noun.add_argument("--region", help="AWS region that the collection is in")
+
+
+def _reembed_parser(nouns: Commands) -> argparse.ArgumentParser:
+    reembed = _add(
+        nouns,
+        "reembed",
+        _later("reembedding", "run"),
+        "move a collection to another face model, from kept crops or from its images",
+        "openrek collections reembed staff --to 7.2 --images photos/staff",
+    )
+    _name_of_collection(reembed)
+    reembed.add_argument(
+        "--to", dest="version", required=True, metavar="VERSION", help="face-model version that the model server has"
+    )
+    reembed.add_argument("--images", metavar="BUCKET[/PREFIX]", help="where the images lie that were indexed")
+    reembed.add_argument(
+        "--drop-missing", action="store_true", help="delete the faces that have neither a crop nor an image"
+    )
+    return reembed
+
+
+def _name_of_collection(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="name of the collection")
 
 
 def _demo_parser(commands: Commands) -> None:

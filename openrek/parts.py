@@ -22,6 +22,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from api.auth import anyone, sigv4
     from api.context import ApiSettings, Services
     from api.pagination import TokenSealer
+    from inference import similarity
     from inference.client import InferenceClient
     from inference.packs import catalogue
     from openrek.readiness import checks
@@ -30,6 +31,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from vectorindex.client import IndexClient
 
     logs.configure("api", settings.log_level)
+    similarity.use_packs([settings.model_pack, *settings.more_face_packs])
     key = secret_key.read(settings.secret_key_file)
     with open_pool(settings.database_url, settings.database_connections, settings.database_statement_seconds) as pool:
         services = Services(
@@ -38,6 +40,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
             index=IndexClient(settings.vectorindex_url),
             objects=ObjectStore(pool, settings.s3_endpoint_url),
             tokens=TokenSealer(key),
+            secret_key=key,
             settings=ApiSettings(
                 version=version("openrek"),
                 face_model_version=catalogue.load(settings.model_pack).face_model_version,
@@ -88,6 +91,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             url=settings.inference_url,
             models_dir=settings.models_dir,
             pack=settings.model_pack,
+            face_packs=settings.more_face_packs,
             device=settings.inference_device,
             threads=settings.inference_threads,
             queue_limit=settings.inference_queue_limit,
@@ -111,6 +115,7 @@ def vectorindex(_: argparse.Namespace, settings: Settings) -> int:
         settings.vectorindex_poll_seconds,
         settings.log_level,
         statement_seconds=settings.database_statement_seconds,
+        erase_seconds=settings.vectorindex_erase_seconds,
     )
     return 0
 

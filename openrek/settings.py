@@ -82,6 +82,12 @@ class Settings:
         "fails with an error on which SDKs try again.",
     ] = 10.0
     model_pack: Annotated[str, "Model pack to load."] = "base"
+    face_packs: Annotated[
+        str,
+        "More packs, separated by commas, whose face embedders are loaded too, for collections of their face-model "
+        "versions: names, or paths of catalogues.",
+        "none",
+    ] = ""
     inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
     inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
     inference_queue_limit: Annotated[
@@ -95,6 +101,9 @@ class Settings:
         "Million pixels of the decoded pictures that the model server keeps, with what was found in them, so that "
         "several operations on one picture decode and detect once. 0 keeps none.",
     ] = 32
+    vectorindex_erase_seconds: Annotated[
+        float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
+    ] = 60.0
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
@@ -126,6 +135,11 @@ class Settings:
         """The API's URL for a client on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def more_face_packs(self) -> tuple[str, ...]:
+        """The packs of `face_packs`."""
+        return tuple(name.strip() for name in self.face_packs.split(",") if name.strip())
 
     def is_own(self, name: str) -> bool:
         """Whether the address `name` is the one inside the home folder, so that its server is ours to start."""

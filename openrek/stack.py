@@ -63,7 +63,11 @@ async def _start_and_watch(
     async with asyncio.TaskGroup() as group:
         if settings.is_own("inference_url"):
             group.create_task(
-                supervisor.run("models", _openrek("models", "pull", settings.model_pack), to_terminal=True)
+                supervisor.run(
+                    "models",
+                    _openrek("models", "pull", settings.model_pack, *settings.more_face_packs),
+                    to_terminal=True,
+                )
             )
         group.create_task(_start_stores(settings, supervisor, say))
     async with asyncio.TaskGroup() as group:

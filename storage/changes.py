@@ -10,7 +10,8 @@ import numpy.typing as npt
 from psycopg import Connection, ServerCursor
 from psycopg.rows import class_row
 
-from storage import queries
+from storage import collections, queries
+from storage.collections import Collection
 from storage.errors import CollectionNotFound
 from storage.vectors import Vector
 
@@ -79,6 +80,11 @@ def since(connection: Connection[Any], collection_id: int, version: int, limit: 
         return cursor.execute(_SQL["since"], values).fetchall()
 
 
+def begin_snapshot(connection: Connection[Any]) -> None:
+    """Make the transaction that just began see one state and change nothing."""
+    connection.execute(_SQL["begin_snapshot"])
+
+
 @contextmanager
 def gallery(connection: Connection[Any], collection_id: int, block_rows: int) -> Iterator[Gallery]:
     """Read all vectors of a live collection as of one version, in blocks streamed from the server while iterated over.
@@ -86,7 +92,7 @@ def gallery(connection: Connection[Any], collection_id: int, block_rows: int) ->
     The connection must not be in a transaction. Raises CollectionNotFound.
     """
     with connection.transaction():
-        connection.execute(_SQL["begin_snapshot"])
+        begin_snapshot(connection)
         state = connection.execute(_SQL["state"], {"collection_id": collection_id}).fetchone()
         if state is None:
             raise CollectionNotFound(name=collection_id)
@@ -99,6 +105,17 @@ def gallery(connection: Connection[Any], collection_id: int, block_rows: int) ->
                 "users": _blocks(users, block_rows),
             }
             yield Gallery(version, last_id, face_count, dimension, blocks)
+
+
+def restart(connection: Connection[Any], collection: Collection) -> None:
+    """Begin the log of a locked collection anew, so that whoever follows it reads all of the collection again.
+
+    The first entry is the deletion of an id that nothing ever had: it tells this history from any other.
+    """
+    target = {"collection_id": collection.id, "version": collection.version + 1}
+    connection.execute(_SQL["forget"], target)
+    connection.execute(_SQL["mark"], target)
+    collections.advance(connection, collection, changes=1)
 
 
 def trim(connection: Connection[Any], keep: int, batch: int) -> int:

@@ -39,6 +39,15 @@ SELECT uuid_send(face_id) AS id, embedding FROM faces WHERE collection_id = %(co
 -- The users of a collection that have faces, in any order.
 SELECT uuid_send(key) AS id, embedding FROM users WHERE collection_id = %(collection_id)s AND embedding IS NOT NULL;
 
+-- name: forget
+-- Removes the log of a collection.
+DELETE FROM collection_changes WHERE collection_id = %(collection_id)s;
+
+-- name: mark
+-- The first entry of a new history, which no other history has.
+INSERT INTO collection_changes (collection_id, version, kind, action, id)
+VALUES (%(collection_id)s, %(version)s, 'faces', 'delete', gen_random_uuid());
+
 -- name: trim
 -- Removes some of the oldest log entries beyond the newest ones of each collection, oldest first.
 DELETE FROM collection_changes WHERE (collection_id, version) IN (

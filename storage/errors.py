@@ -37,6 +37,18 @@ class TooManyCollections(StorageError):
     """The account has {limit} collections, the most allowed."""
 
 
+class FaceModelChanged(StorageError):
+    """The collection {name} is of the face model {face_model_version} by now."""
+
+
+class CropSealedWithAnotherKey(StorageError):
+    """The crop of the face {face_id} was encrypted with another key."""
+
+
+class BeingReembedded(StorageError):
+    """The collection {name} is being re-embedded by another command."""
+
+
 class GalleryFull(StorageError):
     """The collection {name} would hold more than {limit} faces."""
 

@@ -9,7 +9,8 @@ another past, they are opened anew.
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,15 +48,18 @@ class _Followed:
     lock: threading.Lock = field(default_factory=threading.Lock)
     state: Snapshot | None = None
     saved_version: int = 0
+    erase_at: float = float("inf")  # on the monotonic clock: when the snapshot is to lose what was deleted
     save_from: float = 0.0  # on the monotonic clock
 
 
 class Follower:
     """The indexes of all collections. Thread safe."""
 
-    def __init__(self, pool: Pool, snapshot_dir: Path) -> None:
-        """`snapshot_dir` belongs to this follower alone; it is made if need be."""
+    def __init__(self, pool: Pool, snapshot_dir: Path, erase_seconds: float = 60.0) -> None:
+        """`snapshot_dir` belongs to this follower alone; it is made if need be. What was deleted from a collection is
+        gone from its snapshot `erase_seconds` later."""
         self._pool = pool
+        self._erase_seconds = erase_seconds
         self._snapshot_dir = snapshot_dir
         self._followed: dict[int, _Followed] = {}
         self._lock = threading.Lock()
@@ -77,6 +81,16 @@ class Follower:
         if state.version < version:
             raise OutOfStep(f"collection {collection_id} is at version {state.version}, not {version}")
         return state.indexes, state.version
+
+    @contextmanager
+    def unchanged(self, collection_id: int) -> Iterator[Snapshot]:
+        """A collection at the newest version, which stays as it is inside the `with` block.
+
+        Raises CollectionNotFound, DatabaseUnavailable.
+        """
+        followed = self._follow(collection_id)
+        with followed.lock:
+            yield self._catch_up(followed)
 
     def poll(self) -> None:
         """Bring every live collection up to date, most recently changed first, and let go of deleted ones.
@@ -119,6 +133,7 @@ class Follower:
         with self._lock:
             self._followed.pop(collection_id, None)
         snapshots.remove(self._snapshot_dir, collection_id)
+        snapshots.discard(self._snapshot_dir, collection_id)
 
     def _forget_if_deleted(self, collection_id: int) -> None:
         """Forget a collection that was not among the live ones with faces: it may be empty, or newer than that list."""
@@ -136,7 +151,8 @@ class Follower:
                 followed.saved_version = followed.state.version if followed.state else 0
             if followed.state is None or not self._apply_log(followed, followed.state):
                 # Let go of the old indexes first: both may not fit. Their snapshot is of no use either.
-                followed.state, followed.saved_version = None, 0
+                followed.state, followed.saved_version, followed.erase_at = None, 0, float("inf")
+                snapshots.remove(self._snapshot_dir, followed.collection_id)
                 followed.state = self._read_all(followed.collection_id)
         except CollectionNotFound:
             self._forget(followed.collection_id)
@@ -163,6 +179,8 @@ class Follower:
             for kind, index in state.indexes.items():
                 _apply(index, [entry for entry in entries if entry.kind == kind])
             followed.state = state = Snapshot(entries[-1].version, entries[-1].id, state.indexes)
+            if any(entry.action != "add" for entry in entries):
+                followed.erase_at = min(followed.erase_at, time.monotonic() + self._erase_seconds)
             if state.version >= head:
                 return True
 
@@ -183,13 +201,16 @@ class Follower:
         if state is None or time.monotonic() < followed.save_from:
             return
         changed = state.version - followed.saved_version
-        if changed < max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE):
+        is_small = changed < max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE)
+        holds_deleted = followed.saved_version > 0 and time.monotonic() >= followed.erase_at
+        if is_small and not holds_deleted:
             return
         try:
             self._save(followed)
         except OSError as error:
             log.warning("cannot write the snapshot of collection %d: %s", followed.collection_id, error)
             snapshots.discard(self._snapshot_dir, followed.collection_id)
+            followed.erase_at = 0.0
             followed.save_from = time.monotonic() + _SNAPSHOT_RETRY_SECONDS
 
     def _save(self, followed: _Followed) -> None:
@@ -197,6 +218,7 @@ class Follower:
             state = followed.state
             if state is None:
                 return
+            followed.erase_at = float("inf")
             snapshots.prepare(self._snapshot_dir, followed.collection_id, state)
         # Searches need not wait for the disk.
         snapshots.commit(self._snapshot_dir, followed.collection_id)

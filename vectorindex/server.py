@@ -1,4 +1,4 @@
-"""The vector index server: `POST /search`, `GET /healthz`, `GET /readyz`."""
+"""The vector index server: `POST /search`, `POST /contents`, `GET /healthz`, `GET /readyz`."""
 
 import logging
 import threading
@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from storage.database import STATEMENT_SECONDS, Pool, open_pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
+from vectorindex import contents, snapshots
 from vectorindex.follower import Follower, OutOfStep
 from vectorindex.index import DimensionMismatch
 from vectorindex.messages import Matches, Search
@@ -39,13 +40,20 @@ _decode = msgspec.msgpack.Decoder(Search).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def create_app(pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int) -> Starlette:
+def create_app(
+    pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int, erase_seconds: float = 60.0
+) -> Starlette:
     """The app, which opens and follows collections in the background for as long as it runs."""
-    follower = Follower(pool, snapshot_dir)
+    snapshots.discard_all(snapshot_dir)
+    follower = Follower(pool, snapshot_dir, erase_seconds)
 
     async def search(request: Request) -> Response:
         body = await request.body()
         return Response(await run_in_threadpool(_search, follower, body), media_type="application/msgpack")
+
+    async def held(request: Request) -> Response:
+        body = await request.body()
+        return Response(await run_in_threadpool(contents.answer, follower, body), media_type="application/msgpack")
 
     async def is_healthy(_: Request) -> Response:
         return Response()
@@ -68,6 +76,7 @@ def create_app(pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int
     return Starlette(
         routes=[
             Route("/search", search, methods=["POST"]),
+            Route("/contents", held, methods=["POST"]),
             Route("/healthz", is_healthy),
             Route("/readyz", is_ready),
         ],
@@ -86,14 +95,16 @@ def run(
     max_connections: int = 4,
     threads: int = 16,
     statement_seconds: float = STATEMENT_SECONDS,
+    erase_seconds: float = 60.0,
 ) -> None:
     """Serve at `http://host:port` or `unix:///path` until SIGTERM or SIGINT.
 
     `snapshot_dir` belongs to this server alone. `threads` searches run at a time, each on one core.
-    `max_connections` bounds those to the database, `statement_seconds` each of its statements.
+    `max_connections` bounds those to the database, `statement_seconds` each of its statements. Snapshots hold nothing
+    that was deleted longer than `erase_seconds` ago.
     """
     with open_pool(database_url, max_connections, statement_seconds) as pool:
-        app = create_app(pool, snapshot_dir, poll_seconds, threads)
+        app = create_app(pool, snapshot_dir, poll_seconds, threads, erase_seconds)
         uvicorn.run(app, **_address(url), log_level=log_level.lower(), log_config=None, access_log=False, ws="none")
 
 

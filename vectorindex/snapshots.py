@@ -70,6 +70,12 @@ def discard(directory: Path, collection_id: int) -> None:
     _path(directory, collection_id, "part").unlink(missing_ok=True)
 
 
+def discard_all(directory: Path) -> None:
+    """Remove what a process that was killed left when it prepared snapshots: nobody would, of deleted collections."""
+    for path in directory.glob("*.part"):
+        path.unlink()
+
+
 def read(directory: Path, collection_id: int) -> Snapshot | None:
     """The snapshot of a collection, None if there is none that can be used."""
     try:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from api.context import Context
 from api.errors import InvalidParameterException
+from api.operations.face_models import again_if_the_model_changed, require_the_model
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
 from api.operations.rendering import bounding_box, face_detail, percent, rejection_reasons, stored_face, user_status
 from inference import similarity
@@ -22,6 +23,7 @@ COSINE_ERROR = 1e-6
 """Of float32 sums; without this room a threshold of 100 would miss identical faces."""
 
 
+@again_if_the_model_changed
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like a stored one, by exact search over all."""
     face_id = UUID(request["FaceId"])
@@ -35,6 +37,7 @@ def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@again_if_the_model_changed
 def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like the largest face of a picture, by exact search over all.
 
@@ -52,6 +55,7 @@ def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
     }
 
 
+@again_if_the_model_changed
 def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the users most like a stored face or another user, by exact search over all users."""
     user_id, face_id = request.get("UserId"), request.get("FaceId")
@@ -72,6 +76,7 @@ def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@again_if_the_model_changed
 def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the users most like the largest face of a picture, by exact search over all users.
 
@@ -120,6 +125,7 @@ def _face_matches(
     most = request.get("MaxFaces", DEFAULT_MOST_FACES)
     near = _nearest(ctx, collection, "faces", embedding, threshold, most, leave_out)
     with ctx.services.pool.connection() as connection:
+        require_the_model(connection, ctx.tenant, collection)
         stored = faces.by_ids(connection, collection.id, near)
     return [
         {"Similarity": value, "Face": stored_face(stored[face_id])}
@@ -143,6 +149,7 @@ def _user_matches(
     most = request.get("MaxUsers", DEFAULT_MOST_USERS)
     near = _nearest(ctx, collection, "users", embedding, threshold, most, leave_out)
     with ctx.services.pool.connection() as connection:
+        require_the_model(connection, ctx.tenant, collection)
         known = users.by_keys(connection, collection.id, near)
     return [
         {"Similarity": value, "User": {"UserId": known[key], "UserStatus": user_status(has_faces=True)}}
@@ -163,10 +170,17 @@ def _nearest(
 ) -> dict[UUID, float]:
     """Similarities of the faces or users most like an embedding, best first, by face id or user key.
 
-    From an index no older than the collection row that the caller read.
+    From an index no older than the collection row that the caller read, and perhaps of another face model.
     """
     calibration = similarity.of_version(collection.face_model_version)
     least = calibration.cosine_at(threshold) - COSINE_ERROR
-    near = ctx.services.index.search(collection.id, kind, collection.version, embedding, most, least, exclude=leave_out)
+    at_least = collection.version
+    try:
+        near = ctx.services.index.search(collection.id, kind, at_least, embedding, most, least, exclude=leave_out)
+    except ValueError:
+        # Embeddings of another length: those of a new face model, perhaps.
+        with ctx.services.pool.connection() as connection:
+            require_the_model(connection, ctx.tenant, collection)
+        raise
     scored = {match.id: percent(calibration.similarity(match.score)) for match in near}
     return {found: value for found, value in scored.items() if value >= threshold}
