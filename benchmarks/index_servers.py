@@ -1,6 +1,8 @@
-"""Vector index servers of one's own, as `openrek vectorindex` starts them, on a given database."""
+"""Vector index servers of one's own, as `openrek vectorindex` starts them, and a database for them."""
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from openrek import postgres, processes
+from storage import migrations
 from vectorindex.client import IndexClient
 
+MOST_CONNECTIONS = 60
 START_SECONDS, STOP_SECONDS = 60.0, 30.0
 PROBE_SECONDS = 0.02
 
@@ -68,3 +73,30 @@ def running(folder: Path, database_url: str, count: int, **variables: str) -> It
         yield servers
     finally:
         servers.stop()
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[tuple[str, int]]:
+    """A migrated, empty PostgreSQL in a folder: its address and process id."""
+    server = postgres.choose(folder / "postgres", folder / "sockets")
+    postgres.prepare(server)
+    command = postgres.command(server, MOST_CONNECTIONS)
+    with (folder / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, **processes.identity(server.user))
+    try:
+        url = f"host={server.sockets} user=openrek dbname=openrek"
+        deadline = time.monotonic() + START_SECONDS
+        while not _takes_connections(server) and time.monotonic() < deadline:
+            time.sleep(PROBE_SECONDS)
+        migrations.apply(url)
+        yield url, process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(STOP_SECONDS)
+
+
+def _takes_connections(server: postgres.Postgres) -> bool:
+    try:
+        return asyncio.run(postgres.is_ready(server))
+    except OSError:
+        return False

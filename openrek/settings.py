@@ -239,10 +239,6 @@ def _check(settings: Settings) -> None:
     require("auth", settings.auth in ("sigv4", "none"), "sigv4 or none")
     if settings.auth == "none":
         require("host", _is_loopback(settings.host), "an address of this machine alone while OPENREK_AUTH is none")
-    urls = settings.vectorindex_urls
-    require(
-        "vectorindex_url", all(urls) and len(set(urls)) == len(urls), "different addresses with commas between them"
-    )
     require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
     for name in (
         "max_body_bytes",
@@ -269,6 +265,10 @@ def _check(settings: Settings) -> None:
         "stop_seconds",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")
+    urls = settings.vectorindex_urls
+    require(
+        "vectorindex_url", all(urls) and len(set(urls)) == len(urls), "different addresses with commas between them"
+    )
 
 
 def _is_loopback(host: str) -> bool:

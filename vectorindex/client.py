@@ -108,6 +108,10 @@ class IndexClient:
             self._set_away(url, "it is not ready")
         return False
 
+    def has_opened(self) -> bool:
+        """Whether every server has opened what it is to hold before it is searched."""
+        return all(self._gives_ok(url, "/openedz") for url in self._servers)
+
     def close(self) -> None:
         """Close the connections."""
         self._closed.set()

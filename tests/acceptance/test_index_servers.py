@@ -1,5 +1,6 @@
 """Several API processes and several index servers on one database, through boto3, while index servers are killed."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
-import pytest
 
 from benchmarks import own_stack
 from benchmarks.chaos_kills import suspended
@@ -73,16 +73,15 @@ class Killer:
     """Kills index servers, one at a time; the next one when the last one is back."""
 
     stack: Stack
-    kills: dict[str, int] = field(default_factory=dict)
+    rounds: int = 0
 
     def run(self, done: threading.Event) -> None:
-        servers = index_servers(self.stack.settings)
         while not done.is_set():
-            for name, url in servers.items():
+            for name, url in index_servers(self.stack.settings).items():
                 kill(self.stack, name)
-                self.kills[name] = self.kills.get(name, 0) + 1
                 wait_until_opened(url)
                 done.wait(1.0)  # that API processes notice and use it again
+            self.rounds += 1
 
 
 def kill(stack: Stack, name: str) -> None:
@@ -94,7 +93,7 @@ def kill(stack: Stack, name: str) -> None:
 def wait_until_opened(url: str) -> None:
     client = IndexClient(url)
     deadline = time.monotonic() + BACK_SECONDS
-    while not client._gives_ok(url, "/openedz"):
+    while not client.has_opened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     client.close()
@@ -143,15 +142,14 @@ def test_what_one_api_process_acknowledged_the_other_finds_whichever_server_answ
     with _stack(models_dir, 2) as stack, _second_api(stack, tmp_path / "api.log") as second:
         clients = [place.endpoint.client(**ONCE) for place in (stack, second)]
         places, killer, done = galleries(stack, collins), Killer(stack), threading.Event()
-        answers: list[int] = []
 
         def write(writer: Any, gallery: Gallery) -> None:
-            for number in range(12):
+            # Each server is away while the other is asked, comes back, and is asked again.
+            for number in itertools.takewhile(lambda number: number < 5 or killer.rounds < 2, itertools.count()):
                 face_id = index(writer, gallery.name, f"{id(writer)}-{number}", collins)
                 assert [face_id in found(client, gallery) for client in clients] == [True, True]
                 writer.delete_faces(CollectionId=gallery.name, FaceIds=[face_id])
                 assert [face_id in found(client, gallery) for client in clients] == [False, False]
-                answers.append(len(killer.kills))
 
         killing = threading.Thread(target=killer.run, args=[done])
         killing.start()
@@ -160,8 +158,6 @@ def test_what_one_api_process_acknowledged_the_other_finds_whichever_server_answ
         finally:
             done.set()
             killing.join()
-    assert min(killer.kills.values()) >= 2, "each server has to be away while the other one is asked, and to come back"
-    assert len(answers) == 48
 
 
 def test_one_of_three_index_servers_dies_and_nobody_notices(models_dir: Path, collins: bytes) -> None:
