@@ -40,7 +40,7 @@ TENANT = Tenant("000000000000", "us-east-1")
 DIMENSION = 128
 FACES_OF_AN_IMAGE = 100
 WRITERS = 4
-QUIET_SECONDS = 10.0
+IDLE_SECONDS = 10.0
 BOX = Box4(0.0, 0.0, 0.5, 0.5)
 
 
@@ -121,11 +121,12 @@ def measure(
     result: dict[str, Any] = {"shares": sorted(shares.values())}
     result["opened_after_seconds"] = _seconds(lambda: _wait_for(client.has_opened))
     result["megabytes_at_start"] = _megabytes(servers)
-    result["quiet_at_start"] = _quiet(servers, postgres)
+    result["quiet_at_start"] = _idle_cost(servers, postgres, time.sleep)
     shuffled = random.Random(1).sample(small, len(small))
     result["first_search"] = _times(client, tqdm(shuffled, "first searches", file=sys.stderr))
     result["megabytes_with_all_held"] = _megabytes(servers)
-    result["quiet_with_all_held"] = _quiet(servers, postgres)
+    result["quiet_with_all_held"] = _idle_cost(servers, postgres, time.sleep)
+    result["written_to_with_all_held"] = _idle_cost(servers, postgres, partial(_write, pool))
     chosen = random.Random(2).choices(small, k=searches)
     result["later_search"] = _times(client, tqdm(chosen, "later searches", file=sys.stderr))
     with ThreadPoolExecutor(WRITERS) as threads:
@@ -186,16 +187,27 @@ def _times(client: IndexClient, galleries: Iterator[Gallery] | Sequence[Gallery]
     return {"median_ms": low, "p99_ms": high, "longest_ms": max(times)}
 
 
-def _quiet(servers: IndexServers, postgres: int) -> dict[str, Any]:
-    """Processor time of each server, and of the database's processes together, in ms per second of doing nothing."""
+def _idle_cost(servers: IndexServers, postgres: int, meanwhile: Callable[[float], object]) -> dict[str, Any]:
+    """Processor time of each server, and of the database's processes together, in ms per second without a search.
+
+    `meanwhile` is given the seconds that it is to take.
+    """
     running = [psutil.Process(process.pid) for process in servers.processes.values()]
     database = [psutil.Process(postgres), *psutil.Process(postgres).children()]
     time.sleep(2.0)
     before = [_cpu_seconds([one]) for one in running], _cpu_seconds(database)
-    time.sleep(QUIET_SECONDS)
+    meanwhile(IDLE_SECONDS)
     after = [_cpu_seconds([one]) for one in running], _cpu_seconds(database)
-    each = [1000 * (end - start) / QUIET_SECONDS for start, end in zip(before[0], after[0], strict=True)]
-    return {"server_ms_per_second": each, "database_ms_per_second": 1000 * (after[1] - before[1]) / QUIET_SECONDS}
+    each = [1000 * (end - start) / IDLE_SECONDS for start, end in zip(before[0], after[0], strict=True)]
+    return {"server_ms_per_second": each, "database_ms_per_second": 1000 * (after[1] - before[1]) / IDLE_SECONDS}
+
+
+def _write(pool: Pool, seconds: float) -> None:
+    """Create a collection twice a second, so that no look for changes finds nothing new."""
+    for _ in range(round(2 * seconds)):
+        with pool.connection() as connection:
+            collections.create(connection, TENANT, str(uuid4()), "base-1")
+        time.sleep(0.5)
 
 
 def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:

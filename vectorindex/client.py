@@ -7,7 +7,9 @@ and every server can open every collection. One that did not answer is asked las
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -67,6 +69,7 @@ class IndexClient:
         self._servers = {url: _connections(url) for url in urls}
         self._patience_seconds = patience_seconds
         self._away: set[str] = set()
+        self._missing: list[str] = []
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -101,12 +104,14 @@ class IndexClient:
         return [Match(UUID(bytes=one), score) for one, score in zip(ids, scores, strict=True)]
 
     def is_ready(self) -> bool:
-        """Whether a server answers and reaches its database. Those found missing are logged."""
-        for url in self._in_order(self._servers):
-            if self._gives_ok(url, "/readyz"):
-                return True
-            self._set_away(url, "it is not ready")
-        return False
+        """Whether a server answers and reaches its database. Those that do not are logged when they change."""
+        with ThreadPoolExecutor(len(self._servers)) as threads:
+            are_ready = list(threads.map(partial(self._gives_ok, path="/readyz"), self._servers))
+        missing = [url for url, is_ready in zip(self._servers, are_ready, strict=True) if not is_ready]
+        if missing != self._missing:
+            log.warning("index servers that are not ready: %s", ", ".join(missing) or "none")
+            self._missing = missing
+        return any(are_ready)
 
     def has_opened(self) -> bool:
         """Whether every server has opened what it is to hold before it is searched."""
@@ -124,7 +129,8 @@ class IndexClient:
         deadline, give_up = start + _SEARCH_SECONDS, start + self._patience_seconds
         while True:
             someone_may_come_back = False
-            servers = self._in_order(placement.order(collection_id, self._servers))
+            # Those that are away come last.
+            servers = sorted(placement.order(collection_id, self._servers), key=self._away.__contains__)
             for url in servers:
                 try:
                     answer = _post(self._servers[url], body, deadline, patient=url == servers[-1])
@@ -141,10 +147,6 @@ class IndexClient:
             if not someone_may_come_back or time.monotonic() > give_up:
                 raise IndexUnavailable(reason)
             time.sleep(_PAUSE_SECONDS)
-
-    def _in_order(self, urls: "list[str] | dict[str, httpx.Client]") -> list[str]:
-        """Those that are away come last."""
-        return sorted(urls, key=self._away.__contains__)
 
     def _set_away(self, url: str, reason: str) -> None:
         with self._lock:
