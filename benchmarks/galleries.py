@@ -7,6 +7,7 @@ killed, hangs, or comes back. Each search's best match is checked.
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -118,7 +119,7 @@ def measure(
     *small, large = galleries
     client = IndexClient(*servers.urls)
     shares = Counter(order(gallery.id, servers.urls)[0] for gallery in galleries)
-    result: dict[str, Any] = {"shares": sorted(shares.values())}
+    result: dict[str, Any] = {"shares": sorted(shares.values()), "load_average": os.getloadavg()[0]}
     result["opened_after_seconds"] = _seconds(lambda: _wait_for(client.has_opened))
     result["megabytes_at_start"] = _megabytes(servers)
     result["quiet_at_start"] = _idle_cost(servers, postgres, time.sleep)

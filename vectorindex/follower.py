@@ -40,7 +40,7 @@ _SNAPSHOT_RETRY_SECONDS = 60.0
 # A collection of another server's, opened while that was away, is let go when it was not searched for so long.
 _GUEST_SECONDS = 600.0
 # What a collection takes beside its vectors, in bytes.
-_OVERHEAD_BYTES = 4096
+_OVERHEAD_BYTES = 5000
 
 
 class OutOfStep(Exception):
@@ -130,12 +130,14 @@ class Follower:
         self._settled_pulse = pulse if has_settled else None
 
     def _wanted(self, heads: dict[int, int]) -> Iterator[int]:
-        """The live collections that are held, and those that are to be as long as there is room."""
+        """The held collections that something is to be done for, and those to be held as long as there is room."""
         has_room = True
         for collection_id, version in heads.items():
             followed = self._followed.get(collection_id)
-            if followed and followed.state:
-                yield collection_id
+            state = followed.state if followed else None
+            if followed and state:
+                if state.version != version or _is_due(followed, state):
+                    yield collection_id
             elif has_room and version >= _SNAPSHOT_CHANGES and self._is_own(collection_id):
                 has_room = self._has_room_for(collection_id)
                 if has_room:
@@ -308,10 +310,7 @@ class Follower:
     def _save_if_due(self, followed: _Followed) -> bool:
         """Write the snapshot if so much changed; False if that has to wait."""
         state = followed.state
-        if state is None:
-            return True
-        changed = state.version - followed.saved_version
-        if changed < max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE):
+        if state is None or not _is_due(followed, state):
             return True
         if time.monotonic() < followed.save_from:
             return False
@@ -334,6 +333,12 @@ class Follower:
         # Searches need not wait for the disk.
         snapshots.commit(self._snapshot_dir, followed.collection_id)
         followed.saved_version = state.version
+
+
+def _is_due(followed: _Followed, state: Snapshot) -> bool:
+    """Whether so much changed since the last snapshot that another one is to be written."""
+    changed = state.version - followed.saved_version
+    return changed >= max(_SNAPSHOT_CHANGES, _size(state.indexes) * _SNAPSHOT_SHARE)
 
 
 def _apply(index: VectorIndex, entries: list[Change]) -> None:
