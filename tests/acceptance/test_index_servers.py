@@ -29,7 +29,7 @@ ONCE = {"retries": {"total_max_attempts": 1}}
 ALL = {"FaceMatchThreshold": 0.0, "MaxFaces": 4096}
 BACK_SECONDS = 15.0
 # Longer than reading a small collection takes, shorter than a server that hangs is waited for.
-SOON_SECONDS = 1.5
+SOON_SECONDS = 2.5
 
 
 @contextmanager

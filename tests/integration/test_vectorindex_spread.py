@@ -26,7 +26,7 @@ from vectorindex.placement import order
 
 TENANT = Tenant("123456789012", "eu-central-1")
 NEVER = {"OPENREK_VECTORINDEX_POLL_SECONDS": "3600"}
-AT_ONCE_SECONDS = 0.5
+AT_ONCE_SECONDS = 1.0
 # Opening, and the silence of one server.
 BOUND_SECONDS = 5.0
 
