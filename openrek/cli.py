@@ -285,7 +285,10 @@ def _process_parsers(commands: Commands) -> None:
     _auth_option(api)
     api.add_argument("--socket", type=int, metavar="FD", help="listening socket to use, inherited from the parent")
     _add(commands, "inference", _later("parts", "inference"), "run the model server")
-    _add(commands, "vectorindex", _later("parts", "vectorindex"), "run the vector index server")
+    vectorindex = _add(commands, "vectorindex", _later("parts", "vectorindex"), "run a vector index server")
+    vectorindex.add_argument(
+        "--url", help="which of the addresses in OPENREK_VECTORINDEX_URL it serves (default the only one)"
+    )
     _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
 
 

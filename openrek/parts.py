@@ -5,7 +5,8 @@ import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from openrek import home, logs, secret_key
+from openrek import home, logs, processes, secret_key
+from openrek.errors import OperatorError
 from openrek.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
         services = Services(
             pool=pool,
             inference=InferenceClient(settings.inference_url),
-            index=IndexClient(settings.vectorindex_url),
+            index=IndexClient(*settings.vectorindex_urls),
             objects=ObjectStore(pool, settings.s3_endpoint_url),
             tokens=TokenSealer(key),
             secret_key=key,
@@ -103,17 +104,25 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def vectorindex(_: argparse.Namespace, settings: Settings) -> int:
-    """The vector index server."""
+def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
+    """One of the vector index servers."""
     from vectorindex.server import run
 
+    urls = settings.vectorindex_urls
+    url = chosen.url or urls[0]
+    if url not in urls or (len(urls) > 1 and not chosen.url):
+        raise OperatorError(f"say with --url which of the addresses in OPENREK_VECTORINDEX_URL to serve: {urls}")
+    megabytes = settings.vectorindex_memory_megabytes
     logs.configure("vectorindex", settings.log_level)
     run(
-        settings.vectorindex_url,
+        url,
         settings.database_url,
-        home.vector_snapshots(settings.home),
+        home.vector_snapshots(settings.home, urls.index(url)),
         settings.vectorindex_poll_seconds,
         settings.log_level,
+        servers=urls,
+        copies=settings.vectorindex_copies,
+        memory_bytes=megabytes * 2**20 if megabytes else processes.memory() // 2 // settings.vectorindex_servers,
         statement_seconds=settings.database_statement_seconds,
         erase_seconds=settings.vectorindex_erase_seconds,
     )

@@ -40,8 +40,9 @@ class Settings:
     ]
     vectorindex_url: Annotated[
         str,
-        "Vector index server, `http://host:port` or `unix:///path`. When given, `openrek serve` starts none.",
-        "a socket in the home folder",
+        "Vector index servers, each `http://host:port` or `unix:///path`, several with commas between them. Every "
+        "process of one installation needs the same. When given, `openrek serve` starts none.",
+        "sockets in the home folder",
     ]
     models_dir: Annotated[Path, "Folder of the model packs.", "`models` in the home folder"]
     secret_key_file: Annotated[
@@ -104,6 +105,20 @@ class Settings:
     vectorindex_erase_seconds: Annotated[
         float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
     ] = 60.0
+    vectorindex_servers: Annotated[
+        int, "Vector index servers that `openrek serve` starts. Collections are spread over them."
+    ] = 1
+    vectorindex_copies: Annotated[
+        int,
+        "Vector index servers that hold a collection at all times. Should none of them be there, another one opens it "
+        "when it is searched.",
+    ] = 1
+    vectorindex_memory_megabytes: Annotated[
+        int | None,
+        "Most that one vector index server holds of collections; those searched least recently are let go, and opened "
+        "again by their next search. One that is larger is held alone.",
+        "half of the memory of the machine or container, divided by `OPENREK_VECTORINDEX_SERVERS`",
+    ] = None
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
@@ -121,12 +136,14 @@ class Settings:
         """
         given = {name: value for name, value in (overrides or {}).items() if value is not None}
         home = given.get("home") or environment.get("OPENREK_HOME") or Path.home() / ".openrek"
-        values = _home_defaults(Path(home).expanduser().absolute())
+        home = Path(home).expanduser().absolute()
+        values = {"vectorindex_servers": cls.vectorindex_servers}
         for name, kind in typing.get_type_hints(cls).items():
             text = environment.get(variable(name))
-            if name != "home" and text:
+            if text:
                 values[name] = _parse(name, kind, text)
-        settings = cls(**{**values, **given, "home": values["home"]})
+        defaults = _home_defaults(home, values["vectorindex_servers"])
+        settings = cls(**{**defaults, **values, **given, "home": home})
         _check(settings)
         return settings
 
@@ -143,7 +160,12 @@ class Settings:
 
     def is_own(self, name: str) -> bool:
         """Whether the address `name` is the one inside the home folder, so that its server is ours to start."""
-        return bool(getattr(self, name) == _home_defaults(self.home)[name])
+        return bool(getattr(self, name) == _home_defaults(self.home, self.vectorindex_servers)[name])
+
+    @property
+    def vectorindex_urls(self) -> tuple[str, ...]:
+        """The addresses of the vector index servers."""
+        return tuple(url.strip() for url in self.vectorindex_url.split(","))
 
 
 def variable(name: str) -> str:
@@ -199,14 +221,15 @@ def _shown(default: Any) -> str:
     return "none" if default is None else f"`{default}`"
 
 
-def _home_defaults(home: Path) -> dict[str, Any]:
+def _home_defaults(home: Path, vectorindex_servers: int) -> dict[str, Any]:
+    numbers = [""] if vectorindex_servers == 1 else [f"-{number}" for number in range(1, vectorindex_servers + 1)]
     host = urllib.parse.quote(str(postgres_sockets(home)))
     return {
         "home": home,
         "database_url": f"postgresql://openrek@/openrek?host={host}",
         "redis_url": f"unix://{urllib.parse.quote(str(sockets(home)))}/valkey.sock",
         "inference_url": f"unix://{sockets(home)}/inference.sock",
-        "vectorindex_url": f"unix://{sockets(home)}/vectorindex.sock",
+        "vectorindex_url": ",".join(f"unix://{sockets(home)}/vectorindex{number}.sock" for number in numbers),
         "models_dir": home / "models",
         "secret_key_file": home / "secret.key",
     }
@@ -248,6 +271,9 @@ def _check(settings: Settings) -> None:
         "inference_threads",
         "inference_queue_limit",
         "inference_queue_megapixels",
+        "vectorindex_servers",
+        "vectorindex_copies",
+        "vectorindex_memory_megabytes",
         "worker_processes",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
@@ -259,6 +285,10 @@ def _check(settings: Settings) -> None:
         "stop_seconds",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")
+    urls = settings.vectorindex_urls
+    require(
+        "vectorindex_url", all(urls) and len(set(urls)) == len(urls), "different addresses with commas between them"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,6 @@
 """The change log of collections: what happened to faces and users, version by version without gaps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,9 +57,20 @@ class Gallery:
     blocks: dict[Kind, Iterator[Block]]
 
 
+def pulse(connection: Connection[Any]) -> tuple[object, ...]:
+    """A value that differs from an earlier one whenever a collection was created, changed or deleted in between."""
+    return tuple(connection.execute(_SQL["pulse"]).fetchall())
+
+
 def heads(connection: Connection[Any]) -> dict[int, int]:
     """Id and version of every live collection, most recently changed first."""
     return dict(connection.execute(_SQL["heads"]).fetchall())
+
+
+def has_lost(connection: Connection[Any], collection_id: int, version: int) -> bool:
+    """Whether something of a collection was deleted or replaced after a version, as far as the log can tell."""
+    row = connection.execute(_SQL["has_lost"], {"collection_id": collection_id, "version": version}).fetchone()
+    return bool(row and row[0])
 
 
 def head(connection: Connection[Any], collection_id: int) -> int:
@@ -68,6 +79,18 @@ def head(connection: Connection[Any], collection_id: int) -> int:
     if row is None:
         raise CollectionNotFound(name=collection_id)
     return int(row[0])
+
+
+def living(connection: Connection[Any], collection_ids: Iterable[int]) -> set[int]:
+    """Those of the given collections that are live."""
+    rows = connection.execute(_SQL["living"], {"collection_ids": list(collection_ids)})
+    return {collection_id for (collection_id,) in rows}
+
+
+def vector_bytes(connection: Connection[Any], collection_id: int) -> int:
+    """What the ids and vectors of a live collection take at most, in bytes; 0 if there is none."""
+    row = connection.execute(_SQL["vector_bytes"], {"collection_id": collection_id}).fetchone()
+    return row[0] if row else 0
 
 
 def since(connection: Connection[Any], collection_id: int, version: int, limit: int) -> list[Change]:

@@ -88,6 +88,16 @@ def read(directory: Path, collection_id: int) -> Snapshot | None:
         return None
 
 
+def version(directory: Path, collection_id: int) -> int | None:
+    """The version of the snapshot of a collection, from its header; None if there is none that can be used."""
+    try:
+        with open(_path(directory, collection_id), "rb") as file:
+            magic, collection, found, *_ = _HEADER.unpack(file.read(_HEADER.size))
+    except (OSError, struct.error):
+        return None
+    return int(found) if (magic, collection) == (_MAGIC, collection_id) else None
+
+
 def remove(directory: Path, collection_id: int) -> None:
     """Remove the snapshot of a collection, if there is one."""
     _path(directory, collection_id).unlink(missing_ok=True)

@@ -48,7 +48,7 @@ def test_deleted_faces_and_users_leave_the_snapshot_in_time(
         users.create(connection, tenant, "c", "ann", 10)
         users.associate(connection, tenant, "c", "ann", [stored[1].face_id, stored[2].face_id], -1.0, 100)
     of_user = users.mean([unit(1), unit(2)])
-    follower = Follower(pool, tmp_path, ERASE_SECONDS)
+    follower = Follower(pool, tmp_path, erase_seconds=ERASE_SECONDS)
     follower.poll()
     assert all(on_disk(tmp_path, vector) for vector in (unit(0), unit(1), unit(40), of_user))
     with pool.connection() as connection:
