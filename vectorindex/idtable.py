@@ -36,6 +36,8 @@ class IdTable:
 
     def add(self, ids: Numbers, first: int, last: int) -> None:
         """Rows first..last-1, whose ids are not in the table."""
+        if last == first:
+            return
         if self._used + last - first > _FULLEST * len(self._rows):
             # Those of rows that are gone are not taken along.
             held = np.concatenate([self._rows[self._rows >= 0].astype(np.int64), np.arange(first, last)])
@@ -60,6 +62,8 @@ class IdTable:
 
     def _slots(self, ids: Numbers, wanted: Numbers) -> Rows:
         """The slot of each wanted id, or the empty one that ends the search for it."""
+        if not len(wanted):
+            return np.empty(0, np.int64)
         slots = self._first_slots(wanted)
         looking = np.arange(len(wanted))
         while len(looking):

@@ -195,7 +195,8 @@ class VectorIndex:
         self._vectors[holes] = self._vectors[movers]
         self._count = left
         if self._copy is not None:
-            self._copy.put(holes[holes < len(self._copy)], codes)
+            if codes is not None:
+                self._copy.put(holes[holes < len(self._copy)], codes)
             self._copy.resize(min(left, len(self._copy)))
             if self._bytes_of_vectors() < self._copy_from_bytes // 2:
                 self._copy = None
@@ -203,9 +204,10 @@ class VectorIndex:
             self._resize(max(int(left * _GROWTH), _SMALLEST_CAPACITY))
 
     def _codes_of(self, movers: _Rows, holes: _Rows) -> Any:
-        if self._copy is None:
+        """Those movers in the copy's form that come to be in the copy; None if there are none."""
+        if self._copy is None or not (moved := holes < len(self._copy)).any():
             return None
-        return self._copy.encode(self._vectors[movers[holes < len(self._copy)]])
+        return self._copy.encode(self._vectors[movers[moved]])
 
     def _resize(self, capacity: int) -> None:
         # In place where the system can: growing does not need twice the memory. No view of them outlives the lock.
@@ -238,7 +240,8 @@ class VectorIndex:
                 self._copying = False
                 return False
             start = len(self._copy)
-            codes = self._copy.encode(self._vectors[start : min(start + _BLOCK_ROWS, self._count)])
+            end = min((start // _BLOCK_ROWS + 1) * _BLOCK_ROWS, self._count)
+            codes = self._copy.encode(self._vectors[start:end])
             with self._lock.exclusive():
                 self._copy.append(codes)
         return True

@@ -5,6 +5,7 @@ Scouarnec, "Quicker ADC" (2019), as in FAISS's IndexPQFastScan. Its inner produc
 takes more candidates than are wanted and compares those with the vectors themselves.
 """
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import faiss
@@ -24,12 +25,21 @@ _LEAST_SAMPLE = 1 << _BITS
 _CANDIDATES = {1: (4, 512), 2: (12, 2048)}
 
 
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Codes of so many rows as the scan reads them, uint8[blocks, bytes of a block]."""
+
+    rows: int
+    blocks: Codes
+
+
 class Quantised:
-    """Codes of rows 0..len-1. Searches may run side by side, nothing else; `encode` may run at any time."""
+    """Codes of rows 0..len-1: a `nearest.Copy`."""
 
     def __init__(self, index: Any) -> None:
-        """Of a trained IndexPQFastScan, whose type stubs lack what is needed here."""
-        self._index = index
+        """Of a trained and empty IndexPQFastScan, whose type stubs lack what is needed here."""
+        self._empty = index
+        self._index: Any = faiss.clone_index(index)
         self._packer = index.get_CodePacker()
 
     @classmethod
@@ -53,40 +63,41 @@ class Quantised:
         size: int = self._index.codes.size()
         return size
 
-    def encode(self, vectors: Vectors) -> Codes:
-        """The codes uint8[N, C] of float32[N, D]."""
-        codes: Codes = self._index.pq.compute_codes(vectors)
-        return np.pad(codes, ((0, 0), (0, self._packer.code_size - codes.shape[1])))
+    def encode(self, vectors: Vectors) -> Packed:
+        scratch: Any = faiss.clone_index(self._empty)
+        scratch.add(vectors)
+        return Packed(len(vectors), self._blocks(scratch).copy())
 
-    def put(self, rows: Rows, codes: Codes) -> None:
-        """Set the codes of rows that are held."""
-        blocks = self._blocks()
-        for row, code in zip(rows.tolist(), codes, strict=True):
-            self._packer.pack_1(code, row, blocks)
+    def put(self, rows: Rows, packed: Packed) -> None:
+        blocks, rows_per_block = self._blocks(self._index), self._index.bbs
+        for n, row in enumerate(rows.tolist()):
+            source, target = n // rows_per_block, row // rows_per_block
+            code = self._packer.unpack_1(packed.blocks[source : source + 1], n % rows_per_block)
+            self._packer.pack_1(code, row % rows_per_block, blocks[target : target + 1])
 
-    def append(self, codes: Codes) -> None:
-        count = len(self)
-        self.resize(count + len(codes))
-        self.put(np.arange(count, count + len(codes)), codes)
+    def append(self, packed: Packed) -> None:
+        start, full_blocks = len(self), len(self) % self._index.bbs == 0
+        self.resize(start + packed.rows)
+        if full_blocks:
+            self._blocks(self._index)[start // self._index.bbs :] = packed.blocks
+        else:
+            self.put(np.arange(start, start + packed.rows), packed)
 
     def resize(self, count: int) -> None:
-        """Hold `count` rows; codes of further ones are undefined."""
         index = self._index
         index.ntotal = count
         index.ntotal2 = -(-count // index.bbs) * index.bbs
         index.codes.resize(index.ntotal2 // index.bbs * self._packer.block_size)
 
     def candidates(self, k: int) -> int:
-        """How many rows to ask for so that the k nearest are among them."""
         factor, more = _CANDIDATES[self._index.pq.dsub]
         return factor * k + more
 
     def nearest(self, queries: Vectors, count: int) -> tuple[Vectors, Rows]:
-        """For each query float32[Q, D] the rows, int64[Q, count], that seem to have the highest inner products, and
-        those, float32[Q, count], highest first. `count` is at most the number of rows."""
         products, rows = self._index.search(queries, count)
         return products, rows
 
-    def _blocks(self) -> Codes:
-        codes: Codes = faiss.rev_swig_ptr(self._index.codes.get(), self._index.codes.size())
+    def _blocks(self, index: Any) -> Codes:
+        """Codes of an index, in each block those of `bbs` rows."""
+        codes: Codes = faiss.rev_swig_ptr(index.codes.get(), index.codes.size())
         return codes.reshape(-1, self._packer.block_size)
