@@ -3,7 +3,7 @@
 A face is `mean + person + noise`, made a unit vector: `person` is normal and the same for all faces of one person,
 `noise` is normal with a strength of its own for each face, log-normal, as pictures differ in quality. The variance of
 the axes declines exponentially, by a factor of e^0.9 from the first to the last. The five numbers were fitted so that
-cosines in 128 dimensions are distributed as those of the base pack's embedder on the labelled faces of LFW (600 pictures
+cosines in 128 dimensions are distributed as those of the base pack's embedder on labelled faces of LFW (600 pictures
 of 300 people): pairs of one person 0.665 +- 0.116 (median 0.673, first percentile 0.37), of two people 0.090 +- 0.090
 (99.99th percentile 0.42). In other dimensions the same numbers give the spread that goes with them.
 """
