@@ -18,6 +18,7 @@ faiss.cvar.distance_compute_blas_threshold = 4
 _LEAST_ROWS_PER_CANDIDATE = 16
 # What a copy left out is taken to be nearer than it seemed by at most this many standard deviations of its error.
 _DEVIATIONS = 3.5
+_FAR_ABOVE_ZERO = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +79,12 @@ def exact(probes: Sequence[Probe], vectors: Vectors) -> list[Rows]:
 
 def _by_copy(probes: Sequence[Probe], vectors: Vectors, copy: Copy) -> dict[Probe, Rows]:
     """The rows for those probes for which all that is wanted must be among the copy's candidates."""
-    probes = [probe for probe in probes if copy.candidates(probe.k) * _LEAST_ROWS_PER_CANDIDATE <= len(copy)]
-    if not probes:
+    most = len(copy) // _LEAST_ROWS_PER_CANDIDATE
+    # Few rows have a cosine far above 0, whatever k is.
+    probes = [probe for probe in probes if probe.at_least > _FAR_ABOVE_ZERO or copy.candidates(probe.k) <= most]
+    counts = [min(copy.candidates(probe.k), most) for probe in probes]
+    if not any(counts):
         return {}
-    counts = [copy.candidates(probe.k) for probe in probes]
     products, rows = copy.nearest(_queries(probes), max(counts))
     # Rows that are not in the copy yet.
     rest = [more + len(copy) for more in exact(probes, vectors[len(copy) :])] if len(copy) < len(vectors) else []
