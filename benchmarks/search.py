@@ -106,7 +106,7 @@ def _latency(sides: dict[str, Search], probes: Vectors, seconds: float) -> dict[
     """Of one client; the sides take turns."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times["faiss"]) < 100:
+    while time.perf_counter() < end or len(times["faiss"]) < 50:
         probe = probes[len(times["faiss"]) % len(probes)]
         for name, search in sides.items():
             on_core = time.thread_time()

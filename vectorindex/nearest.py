@@ -13,11 +13,11 @@ Products = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 # From this many queries a matrix product, which reads the vectors once for all of them, is faster than one by one.
-faiss.cvar.distance_compute_blas_threshold = 4
+_LEAST_QUERIES_OF_PRODUCT = 3
 # A copy is asked only for what is a small part of it: further candidates cost more than comparing everything.
 _LEAST_ROWS_PER_CANDIDATE = 16
-# What a copy left out is taken to be nearer than it seemed by at most this many standard deviations of its error.
-_DEVIATIONS = 3.5
+# What a copy left out is taken to be nearer than it seemed by at most this many times its root mean square error.
+_ERRORS = 3.5
 _FAR_ABOVE_ZERO = 0.2
 
 
@@ -73,6 +73,8 @@ def nearest(probes: Sequence[Probe], vectors: Vectors, copy: Copy | None) -> lis
 def exact(probes: Sequence[Probe], vectors: Vectors) -> list[Rows]:
     """As `nearest`, all compared."""
     k = min(max(probe.k for probe in probes), len(vectors))
+    # FAISS compares it with the numbers in all queries. It is of the process, where vectors mostly have one length.
+    faiss.cvar.distance_compute_blas_threshold = _LEAST_QUERIES_OF_PRODUCT * vectors.shape[1]
     products, rows = faiss.knn(_queries(probes), vectors, k, faiss.METRIC_INNER_PRODUCT)
     return [rows[n, : probe.k][products[n, : probe.k] >= probe.at_least] for n, probe in enumerate(probes)]
 
@@ -100,7 +102,7 @@ def _by_copy(probes: Sequence[Probe], vectors: Vectors, copy: Copy) -> dict[Prob
 def _chosen(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more: Rows) -> Rows | None:
     """The wanted ones of candidates, by seeming product, and of more rows; None if others may have to be among them."""
     products = vectors[rows] @ probe.query
-    bound = seeming[-1] + _DEVIATIONS * np.std(seeming - products)
+    bound = seeming[-1] + _ERRORS * np.sqrt(np.mean((seeming - products) ** 2))
     rows, products = np.concatenate([rows, more]), np.concatenate([products, vectors[more] @ probe.query])
     if len(rows) > probe.k:
         best = np.argpartition(products, len(rows) - probe.k)[-probe.k :]
