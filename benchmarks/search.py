@@ -232,15 +232,15 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
-    """Latency of one client and searches a second of most clients by size, both on logarithmic axes."""
+    """Time on a core for one client and searches a second of most clients by size, both on logarithmic axes."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
     sizes = [result["faces"] for result in results]
     for name, label in (("faiss", "raw FAISS"), ("compared_with_all", "index, exact"), ("index", "index")):
-        left.loglog(sizes, [result["latency"][name]["p50_ms"] for result in results], "o-", label=label)
+        left.loglog(sizes, [result["latency"][name]["on_core_ms"] for result in results], "o-", label=label)
         right.loglog(sizes, [result["throughput"][-1][name] for result in results], "o-", label=label)
-    left.set(xlabel="faces", ylabel="median, one client, ms")
+    left.set(xlabel="faces", ylabel="time on a core, one client, ms")
     right.set(xlabel="faces", ylabel=f"searches a second, {results[0]['throughput'][-1]['clients']} clients")
     for axes in (left, right):
         axes.grid(alpha=0.3, which="both")
