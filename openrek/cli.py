@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
     _add(commands, "operations", _operations, "print the table of all operations as Markdown", "openrek operations")
     _demo_parser(commands)
+    _bench_parser(commands)
     _process_parsers(commands)
     return top
 
@@ -276,6 +277,25 @@ def _demo_parser(commands: Commands) -> None:
     demo.add_argument("--host", help="address of the server (default 127.0.0.1)")
     demo.add_argument("--port", type=int, help="port of the server (default 9555)")
     demo.add_argument("--output", type=Path, default=Path("demo"), help="folder for what it makes (default ./demo)")
+
+
+def _bench_parser(commands: Commands) -> None:
+    nouns = _add(commands, "bench", None, "measure this machine", "openrek bench search").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    search = _add(
+        nouns,
+        "search",
+        _later("bench", "search"),
+        "measure the search of galleries, against raw FAISS",
+        "openrek bench search --sizes 1000 100000 --dimension 512",
+    )
+    search.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="faces")
+    search.add_argument("--dimension", type=int, default=128, help="length of the vectors (default 128)")
+    search.add_argument("--clients", type=int, nargs="+", default=[1, 2, 16], help="threads (default 1 2 16)")
+    search.add_argument("--seconds", type=float, default=2.0, help="length of one measurement (default 2)")
+    search.add_argument("--device", default="cpu", help="device of the index (default cpu)")
+    search.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json and NAME.png")
 
 
 def _process_parsers(commands: Commands) -> None:

@@ -125,6 +125,7 @@ def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
         memory_bytes=megabytes * 2**20 if megabytes else processes.memory() // 2 // settings.vectorindex_servers,
         statement_seconds=settings.database_statement_seconds,
         erase_seconds=settings.vectorindex_erase_seconds,
+        device=settings.vectorindex_device,
     )
     return 0
 

@@ -105,6 +105,9 @@ class Settings:
     vectorindex_erase_seconds: Annotated[
         float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
     ] = 60.0
+    vectorindex_device: Annotated[
+        str, "Where vectors are searched: cpu, or cuda (needs the extra `cuda`), in half precision with exact scores."
+    ] = "cpu"
     vectorindex_servers: Annotated[
         int, "Vector index servers that `openrek serve` starts. Collections are spread over them."
     ] = 1
@@ -259,6 +262,7 @@ def _check(settings: Settings) -> None:
     if settings.auth == "none":
         require("host", _is_loopback(settings.host), "an address of this machine alone while OPENREK_AUTH is none")
     require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
+    require("vectorindex_device", settings.vectorindex_device in ("cpu", "cuda"), "cpu or cuda")
     for name in (
         "max_body_bytes",
         "api_processes",

@@ -25,7 +25,7 @@ from storage.changes import Change
 from storage.database import Pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
 from vectorindex import snapshots
-from vectorindex.index import ID_BYTES, Ids, VectorIndex
+from vectorindex.index import COPY_FROM_BYTES, ID_BYTES, Ids, VectorIndex, new
 from vectorindex.snapshots import Indexes, Snapshot
 
 log = logging.getLogger(__name__)
@@ -76,15 +76,18 @@ class Follower:
         is_own: Callable[[int], bool] = lambda _: True,
         memory_bytes: int | None = None,
         erase_seconds: float = 60.0,
+        device: str = "cpu",
     ) -> None:
         """`snapshot_dir` belongs to this follower alone; it is made if need be.
 
         `is_own` tells of a collection's id whether it is to be held also when nobody searches. What is held takes at
         most about `memory_bytes`, or one collection if that is larger; searches under way may need more. What was
-        deleted from a collection is gone from its snapshot `erase_seconds` later.
+        deleted from a collection is gone from its snapshot `erase_seconds` later. Searches run on `device`, see
+        `index.new`.
         """
         self._pool = pool
         self._erase_seconds = erase_seconds
+        self._device = device
         self._snapshot_dir = snapshot_dir
         self._is_own = is_own
         self._memory_bytes = memory_bytes
@@ -132,6 +135,7 @@ class Follower:
         The most recently changed collections come first. What fails for one collection is logged and does not hold up
         the others. Raises DatabaseUnavailable.
         """
+        self._count_copies()
         self._let_guests_go()
         self._make_room(0)
         with self._pool.connection() as connection:
@@ -281,6 +285,12 @@ class Follower:
         with self._pool.connection() as connection:
             return _OVERHEAD_BYTES + changes.vector_bytes(connection, collection_id)
 
+    def _count_copies(self) -> None:
+        """Count large collections again, whose copies grow in the background."""
+        for followed in list(self._followed.values()):
+            if followed.nbytes > COPY_FROM_BYTES:
+                self._count(followed)
+
     def _count(self, followed: _Followed) -> None:
         nbytes = _nbytes(followed.state.indexes) if followed.state else 0
         with self._lock:
@@ -292,7 +302,7 @@ class Follower:
         """Bring one collection, whose lock is held, to the newest version."""
         try:
             if followed.state is None:
-                followed.state = snapshots.read(self._snapshot_dir, followed.collection_id)
+                followed.state = snapshots.read(self._snapshot_dir, followed.collection_id, self._device)
                 followed.saved_version = followed.state.version if followed.state else 0
             if followed.state is None or not self._apply_log(followed, followed.state):
                 # Let go of the old indexes first: both may not fit. Their snapshot is of no use either.
@@ -336,7 +346,7 @@ class Follower:
             self._pool.connection() as connection,
             changes.gallery(connection, collection_id, _BLOCK_ROWS) as gallery,
         ):
-            indexes: Indexes = {"faces": VectorIndex(gallery.face_count), "users": VectorIndex()}
+            indexes: Indexes = {"faces": new(self._device, gallery.face_count), "users": new(self._device)}
             for kind, blocks in gallery.blocks.items():
                 for block in blocks:
                     indexes[kind].update(block.ids[:0], block.ids, block.embeddings)
@@ -401,5 +411,4 @@ def _size(indexes: Indexes) -> int:
 
 
 def _nbytes(indexes: Indexes) -> int:
-    """The memory of the ids and vectors."""
-    return _OVERHEAD_BYTES + sum(len(index) * (ID_BYTES + 4 * (index.dimension or 0)) for index in indexes.values())
+    return _OVERHEAD_BYTES + sum(index.nbytes for index in indexes.values())

@@ -109,6 +109,7 @@ def run(
     threads: int = 16,
     statement_seconds: float = STATEMENT_SECONDS,
     erase_seconds: float = 60.0,
+    device: str = "cpu",
 ) -> None:
     """Serve at `http://host:port` or `unix:///path` until SIGTERM or SIGINT.
 
@@ -116,13 +117,14 @@ def run(
     collections for which it is one of the first `copies`, and those that others ask it for, in about `memory_bytes`.
     `threads` searches run at a time, each on one core. `max_connections` bounds those to the database,
     `statement_seconds` each of its statements. Snapshots hold nothing that was deleted longer than `erase_seconds` ago.
+    Searches run on `device`, see `index.new`.
     """
 
     def is_own(collection_id: int) -> bool:
         return url in placement.order(collection_id, servers or [url])[:copies]
 
     with open_pool(database_url, max_connections, statement_seconds) as pool:
-        follower = Follower(pool, snapshot_dir, is_own, memory_bytes, erase_seconds)
+        follower = Follower(pool, snapshot_dir, is_own, memory_bytes, erase_seconds, device)
         app = create_app(pool, follower, poll_seconds, threads)
         uvicorn.run(app, **_address(url), log_level=log_level.lower(), log_config=None, access_log=False, ws="none")
 
