@@ -239,7 +239,7 @@ def _interval(gallery: Gallery, pairs: Pairs, accepted: np.ndarray) -> tuple[flo
     one, other = (gallery.people[place[accepted]] for place in pairs.places)
     pictures = np.bincount(gallery.people)
     known = np.flatnonzero(pictures)
-    rates = []
+    rates: list[float] = []
     while len(rates) < DRAWS:
         drawn = np.bincount(rng.choice(known, len(known)), minlength=len(pictures)).astype(float)
         weights = drawn * pictures
