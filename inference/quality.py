@@ -26,8 +26,8 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Bars:
-    """The least that a face must show, and the most of yaw, pitch, roll (degrees) and `glare`, the brightness over which
-    a face is over-exposed. `side_pixels` is the shorter side of its box."""
+    """The least that a face must show, and the most of yaw, pitch, roll (degrees) and `glare`, the brightness over
+    which a face is over-exposed. `side_pixels` is the shorter side of its box."""
 
     confidence: float
     side_pixels: float
