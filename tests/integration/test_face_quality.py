@@ -30,7 +30,7 @@ def _likeness(one: Face, other: Face) -> float:
 @pytest.mark.parametrize(
     ("kind", "strengths", "measure"),
     [
-        ("shorter side, pixels", (100, 60, 30, 15), "sharpness"),
+        ("shorter side, pixels", (60, 30, 20), "sharpness"),
         ("blur, pixels", (1, 2, 3, 4), "sharpness"),
         ("darkness, gain", (0.5, 0.25, 0.12), "brightness"),
     ],
