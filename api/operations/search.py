@@ -7,7 +7,15 @@ from api.context import Context
 from api.errors import InvalidParameterException
 from api.operations.face_models import again_if_the_model_changed, require_the_model
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
-from api.operations.rendering import bounding_box, face_detail, percent, rejection_reasons, stored_face, user_status
+from api.operations.rendering import (
+    asked_attributes,
+    bounding_box,
+    face_detail,
+    percent,
+    rejection_reasons,
+    stored_face,
+    user_status,
+)
 from inference import similarity
 from inference.types import Embedding, Face, FacesResult
 from storage import collections, faces, users
@@ -41,9 +49,9 @@ def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like the largest face of a picture, by exact search over all.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_embedder.
     """
-    collection, result = _collection_and_faces(ctx, request)
+    collection, result = _collection_and_faces(ctx, request, described=False)
     probe = _probe(result)
     if probe is None or probe.embedding is None:
         raise InvalidParameterException("There are no faces in the image. Should be at least 1.")
@@ -80,9 +88,9 @@ def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the users most like the largest face of a picture, by exact search over all users.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_embedder.
     """
-    collection, result = _collection_and_faces(ctx, request)
+    collection, result = _collection_and_faces(ctx, request, described=True)
     probe = _probe(result)
     return {
         "UserMatches": _user_matches(ctx, request, collection, probe.embedding if probe else None),
@@ -96,15 +104,18 @@ def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
     }
 
 
-def _collection_and_faces(ctx: Context, request: dict[str, Any]) -> tuple[Collection, FacesResult]:
+def _collection_and_faces(ctx: Context, request: dict[str, Any], *, described: bool) -> tuple[Collection, FacesResult]:
+    """`described`: with the landmarks and the pose that DetectFaces gives. A filter judges by that pose too."""
+    level = request.get("QualityFilter", "NONE").lower()
     with ctx.services.pool.connection() as connection:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
     return collection, ctx.services.inference.faces(
         image_bytes(ctx, request["Image"]),
         embed="largest",
-        quality=request.get("QualityFilter", "NONE").lower(),
+        quality=level,
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
+        attributes=asked_attributes(None) if described or level != "none" else (),
         request_id=ctx.request_id,
     )
 
