@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from inference import attributes, face_geometry
-from inference.attribute_scores import FaceInGrey, in_grey
+from inference.attribute_scores import UprightFace, upright_face
+from inference.attributes import Observed
 from inference.batcher import Batcher
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
@@ -20,7 +21,7 @@ from inference.types import Face, Pixels
 
 AGE_ENLARGEMENT = 1.25
 """Of the mesh's rectangle, for the age and gender network; tighter crops are worse, looser ones no better."""
-GREY_SIDE = 224
+UPRIGHT_SIDE = 224
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,34 @@ async def _describe(
     networks: AttributeNetworks,
     chores: Executor,
 ) -> Face:
-    geometry = await _geometry(image, box, points, networks, chores)
     height, width = image.shape[:2]
     kinds = face_geometry.ALL if "all" in asked else face_geometry.FIVE
     wanted = attributes.wanted(asked)
-    grey, people, emotions = await asyncio.gather(
-        _in_grey(image, geometry, chores) if wanted & attributes.FROM_GREY else _nothing(),
+    seen = await observe(image, box, points, wanted, networks, chores)
+    return replace(
+        face,
+        landmarks=face_geometry.landmarks(seen.geometry, width, height, kinds),
+        pose=mesh_pose(seen.geometry.mesh),
+        attributes=attributes.judge(wanted, seen),
+    )
+
+
+async def observe(
+    image: Pixels,
+    box: np.ndarray,
+    points: np.ndarray,
+    wanted: frozenset[str],
+    networks: AttributeNetworks,
+    chores: Executor,
+) -> Observed:
+    """What the attributes `wanted` need of a face; `box` float [4] and `points` float [5, 2] are the detector's."""
+    geometry = await _geometry(image, box, points, networks, chores)
+    upright, people, emotions = await asyncio.gather(
+        _upright(image, geometry, chores) if wanted & attributes.FROM_CROP else _nothing(),
         _age_and_gender(image, geometry, networks, chores) if wanted & attributes.FROM_FACERES else _nothing(),
         _emotions(image, geometry, networks, chores) if wanted & attributes.FROM_EMOTION else _nothing(),
     )
-    return replace(
-        face,
-        landmarks=face_geometry.landmarks(geometry, width, height, kinds),
-        pose=mesh_pose(geometry.mesh),
-        attributes=attributes.judge(wanted, geometry, grey, people, emotions),
-    )
+    return Observed(geometry, upright, people, emotions)
 
 
 async def _nothing() -> None:
@@ -88,16 +102,16 @@ async def _geometry(
     image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
 ) -> FaceGeometry:
     loop = asyncio.get_running_loop()
-    mesh = await _mesh(image, box, points, networks, chores)
+    mesh, presence = await _mesh(image, box, points, networks, chores)
     crops = await loop.run_in_executor(chores, face_geometry.eye_crops, image, mesh)
     left, right = await asyncio.gather(*(_eye(crop, networks) for crop in crops))
-    return FaceGeometry(mesh, (left, right))
+    return FaceGeometry(mesh, (left, right), presence)
 
 
 async def _mesh(
     image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
-) -> np.ndarray:
-    """In picture pixels; looked at again where the crop was not upright."""
+) -> tuple[np.ndarray, float]:
+    """In picture pixels, and its presence; looked at again where the crop was not upright."""
     loop = asyncio.get_running_loop()
 
     async def look(degrees: float) -> tuple[Crop, Mesh]:
@@ -106,18 +120,20 @@ async def _mesh(
 
     seen, found = await look(face_geometry.tilt(points))
     large = min(box[2:]) >= face_geometry.LEAST_TURNED_PIXELS
-    unsure = large and found.presence < face_geometry.LEAST_PRESENCE
+    unsure = large and found.presence < face_geometry.SURE_PRESENCE
     if unsure:
-        turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.QUARTER_TURNS))
-        seen, found = max([(seen, found), *turned], key=lambda one: one[1].presence)
+        turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.TURNS))
+        sure = [one for one in turned if one[1].presence >= face_geometry.LEAST_PRESENCE]
+        seen, found = max([(seen, found), *sure], key=lambda one: one[1].presence)
     mesh = onto(found.points, seen.to_picture)
     for look_again in range(1, face_geometry.MOST_LOOKS):
         # the box of a face on its side fits worse than its mesh does
         if face_geometry.is_upright(mesh, seen) and not (unsure and look_again == 1):
             break
         seen = await loop.run_in_executor(chores, face_geometry.upright_crop, image, mesh)
-        mesh = onto((await networks.mesh.submit(seen.pixels)).points, seen.to_picture)
-    return mesh
+        found = await networks.mesh.submit(seen.pixels)
+        mesh = onto(found.points, seen.to_picture)
+    return mesh, found.presence
 
 
 async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:
@@ -129,8 +145,8 @@ async def _crop(image: Pixels, geometry: FaceGeometry, enlargement: float, side:
     return await loop.run_in_executor(chores, face_geometry.face_crop, image, geometry.mesh, enlargement, side)
 
 
-async def _in_grey(image: Pixels, geometry: FaceGeometry, chores: Executor) -> FaceInGrey:
-    return in_grey(await _crop(image, geometry, 1.0, GREY_SIDE, chores), geometry)
+async def _upright(image: Pixels, geometry: FaceGeometry, chores: Executor) -> UprightFace:
+    return upright_face(await _crop(image, geometry, 1.0, UPRIGHT_SIDE, chores), geometry)
 
 
 async def _age_and_gender(
