@@ -62,8 +62,15 @@ def main() -> int:
     parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
     arguments = parser.parse_args()
     faces = asyncio.run(observe(arguments.folder, arguments.models))
-    result = {name: measured(sample) for name, sample in samples(faces).items()}
-    result["eye_direction"] |= directions(faces) | {"by_the_head_alone": directions(faces, trust=0.0)}
+    every = samples(faces)
+    looks = every.pop("eye_direction")
+    result = {name: measured(sample) for name, sample in every.items()}
+    result["eye_direction"] = {
+        **directions(faces),
+        "by_the_head_alone": directions(faces, trust=0.0),
+        "confidence_held_out": surest(looks),
+        "fit": asdict(fitted(looks.cues, looks.truth)),
+    }
     result["age_range"], result["emotions"] = ages(faces), emotions(faces)
     print(json.dumps(result, indent=1))
     if arguments.save:
@@ -187,6 +194,16 @@ def measured(sample: Sample) -> dict[str, Any]:
         "confidence_held_out": reliability([(truth == one.value, one.confidence) for truth, one in held_out]),
         "fit": asdict(whole),
     }
+
+
+def surest(sample: Sample) -> list[dict[str, float | int]]:
+    """How many directions are right by their confidence, held out."""
+    stated = [
+        (bool(truth), attributes.confidence(attributes.probability(tuple(cues), fit)))
+        for fit, inside in _without_each_fold(sample)
+        for cues, truth in zip(sample.cues[inside], sample.truth[inside], strict=True)
+    ]
+    return reliability(stated)
 
 
 def _without_each_fold(sample: Sample) -> Iterator[tuple[Fit, np.ndarray]]:

@@ -47,7 +47,7 @@ POINTS68 = {
 }  # fmt: skip
 """Landmark -> the labelled points whose mean it is. The pupils are the eyes' points again."""
 OLDEST = 80
-TURNS, TURNED = (0, 30, 90, 180, 270), 60
+TURNS, TURNED = (0, 30, 90, 180, 270), 40
 """Degrees, clockwise, by which every so many of the 68-point faces are turned."""
 DEGRADED = 40
 DEGRADATIONS: dict[str, Sequence[Callable[[Image.Image], Image.Image]]] = {
@@ -138,7 +138,7 @@ def _turned(
         "faces": len(stills),
         "found": len(pairs),
         "median_landmark_error": _landmarks(pairs)["median_error"],
-        "landmark_error_under_0.2": _rounded(statistics.mean(error < 0.2 for error in _errors(pairs).mean(axis=0))),
+        "landmark_error_under_0.2": _rounded(float((_errors(pairs).mean(axis=0) < 0.2).mean())),
         "median_roll_error": _rounded(statistics.median(abs(roll) for roll in rolls)),
     }
 
