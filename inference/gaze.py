@@ -2,8 +2,8 @@
 
 The eye is a ball that turns behind its two corners (Ishikawa, Baker, Matthews and Kanade, "Passive Driver Gaze Tracking
 with Active Appearance Models", 2004): an iris that stands in the middle between them looks straight ahead of the head
-only where the head is frontal, for the corners lie in front of the ball's middle. Far-off views of small eyes are
-uncertain, so what the irises say against the head is halved and more, and is not asked where the head is in profile.
+only where the head is frontal, for the corners lie in front of the ball's middle. Small eyes
+are seen uncertainly, so what the irises say against the head counts in part, and not at all for a head in profile.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from inference.pose import angles, head_axes
 RADIUS, CORNERS_AHEAD = 0.40, 0.14
 """Of the ball at the iris, and how far the corners lie before its middle, in eye widths (about 29 mm). With these the
 gaze of faces that look into the camera does not follow their heads."""
-RAISED_DEGREES = 8.0
-"""An iris that looks straight ahead lies so far above the line between the corners."""
+RAISED_DEGREES, LEFT_DEGREES = 8.0, 6.6
+"""An iris that looks straight ahead lies so far above the line between the corners, and the iris network, which was
+made for one eye of the two, sees it so far to the left: the means of faces that look into the camera."""
 TRUST = 0.7
 PROFILE, FRONTAL = 0.6, 0.9
 """Cosines of the head's turn between which trust in the irises rises from nothing."""
@@ -45,7 +46,8 @@ def gaze(geometry: FaceGeometry, trust: float = TRUST) -> Gaze | None:
         return None
     offsets, widths = np.array([offset for offset, _ in seen]), np.array([width for _, width in seen])
     offset = np.average(offsets, axis=0, weights=widths**2)
-    ball = offset / RADIUS + CORNERS_AHEAD / RADIUS * nose[:2] + np.sin(np.radians(RAISED_DEGREES)) * down[:2]
+    ball = offset / RADIUS + CORNERS_AHEAD / RADIUS * nose[:2]
+    ball += np.sin(np.radians(RAISED_DEGREES)) * down[:2] + np.sin(np.radians(LEFT_DEGREES)) * right[:2]
     share = trust * float(np.clip((nose[2] - PROFILE) / (FRONTAL - PROFILE), 0, 1))
     flat = nose[:2] + share * (ball - nose[:2])
     flat /= max(1.0, float(np.linalg.norm(flat)))
