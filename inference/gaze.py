@@ -2,8 +2,8 @@
 
 The eye is a ball that turns behind its two corners (Ishikawa, Baker, Matthews and Kanade, "Passive Driver Gaze Tracking
 with Active Appearance Models", 2004): an iris that stands in the middle between them looks straight ahead of the head
-only where the head is frontal, for the corners lie in front of the ball's middle. Small eyes
-are seen uncertainly, so what the irises say against the head counts in part, and not at all for a head in profile.
+only where the head is frontal, for the corners lie in front of the ball's middle. Small eyes are
+seen uncertainly, so what the irises say against the head counts in part, and not at all for a head in profile.
 """
 
 from dataclasses import dataclass

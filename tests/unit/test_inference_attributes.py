@@ -289,13 +289,13 @@ def _looking(offset: tuple[float, float]) -> FaceGeometry:
     return FaceGeometry(mesh, (eyes[0], eyes[1]), 1.0)
 
 
-@given(st.floats(-0.3, 0.3), st.floats(-0.2, 0.2))
-def test_eyes_look_where_their_irises_stand(across: float, up: float) -> None:
-    straight, aside, back = (gaze(_looking(offset)) for offset in ((0.0, 0.0), (across, -up), (-across, -up)))
-    assert straight is not None and aside is not None and back is not None
-    assert (aside.yaw - straight.yaw) * across >= 0 and (aside.pitch - straight.pitch) * up >= 0
-    assert aside.yaw - straight.yaw == pytest.approx(straight.yaw - back.yaw, abs=2)
-    assert abs(aside.yaw - straight.yaw) == pytest.approx(abs(across) * 100, abs=abs(across) * 60 + 1e-6)
+@given(st.floats(0.01, 0.3))
+def test_eyes_look_where_their_irises_stand(away: float) -> None:
+    looks = [gaze(_looking(offset)) for offset in ((0, 0), (away, 0), (-away, 0), (0, -away), (0, away))]
+    straight, right, left, up, down = (look for look in looks if look is not None)
+    assert right.yaw > straight.yaw > left.yaw and up.pitch > straight.pitch > down.pitch
+    # an iris moves by about 0.40 eye widths a radian, and 0.7 of that is believed
+    assert right.yaw - left.yaw == pytest.approx(200 * away, rel=0.35)
 
 
 @given(st.floats(-80, 80), st.floats(-170, 170))
