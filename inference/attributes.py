@@ -53,14 +53,14 @@ class Fit:
 FITS = {
     "smile": Fit((1.069, 25.3, 22.79), -15.75, 0.0),
     "mouth_open": Fit((116.1,), -4.234, 0.0),
-    "eyes_open": Fit((42.71, -12.32), -5.261, 2.41),
-    "eyeglasses": Fit((1.424, -4.597, 1.764), 0.6142, -1.1),
-    "sunglasses": Fit((-7.063,), -7.814, -4.56),
-    "beard": Fit((-4.382, 2.487, 0.4347), 4.001, -2.31),
+    "eyes_open": Fit((42.7, -12.32), -5.26, 2.41),
+    "eyeglasses": Fit((1.478, -4.68, 1.727), 0.5526, -1.09),
+    "sunglasses": Fit((-7.112,), -7.82, -4.54),
+    "beard": Fit((-4.384, 2.483, 0.4348), 3.983, -2.32),
     "mustache": Fit((-4.776, 1.968, 0.5603), 2.426, -1.48),
-    "face_occluded": Fit((-0.1297, -1.036, -0.1011, 0.9807), -4.766, -0.75),
+    "face_occluded": Fit((-0.1228, -1.007, -0.1014, 1.018), -4.855, -0.7),
     "gender": Fit((1.472,), -0.5034, 0.0),
-    "eye_direction": Fit((-4.903, -7.986), 2.331, 1.5),
+    "eye_direction": Fit((-6.531, -9.198), 2.704, 1.61),
 }
 """By attribute: the cues of attribute_scores, of gaze (whether the direction is right), and of `gender`."""
 SUREST = 0.99
