@@ -75,6 +75,15 @@ class Gender:
 
 
 @dataclass(frozen=True)
+class EyeDirection:
+    """Where the eyes look, in the axes of `Pose`; `confidence`: how often such a direction is right (50..100)."""
+
+    yaw: float
+    pitch: float
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Emotion:
     kind: str
     confidence: float
@@ -93,6 +102,10 @@ class Attributes:
     mustache: Judgement | None = None
     eyes_open: Judgement | None = None
     mouth_open: Judgement | None = None
+    sunglasses: Judgement | None = None
+    beard: Judgement | None = None
+    face_occluded: Judgement | None = None
+    eye_direction: EyeDirection | None = None
 
 
 @dataclass(frozen=True)

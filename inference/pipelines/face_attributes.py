@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from inference import attributes, face_geometry
-from inference.attribute_scores import FaceInGrey, in_grey
+from inference.attribute_scores import UprightFace, upright_face
+from inference.attributes import Observed
 from inference.batcher import Batcher
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
@@ -22,7 +23,7 @@ from inference.types import Face, Pixels
 
 AGE_ENLARGEMENT = 1.25
 """Of the mesh's rectangle, for the age and gender network; tighter crops are worse, looser ones no better."""
-GREY_SIDE = 224
+UPRIGHT_SIDE = 224
 
 Result = TypeVar("Result")
 
@@ -72,14 +73,8 @@ async def describe(
 
     `boxes` float [N, 4] and `points` float [N, 5, 2] are the detector's, in picture pixels. Raises Overloaded.
     """
-    run = partial(asyncio.get_running_loop().run_in_executor, chores)
-    geometries = await _geometries(image, boxes, points, networks, run)
     wanted = attributes.wanted(asked)
-    greys, people, emotions = await asyncio.gather(
-        _in_grey(image, geometries, run) if wanted & attributes.FROM_GREY else _nothing(geometries),
-        _age_and_gender(image, geometries, networks, run) if wanted & attributes.FROM_FACERES else _nothing(geometries),
-        _emotions(image, geometries, networks, run) if wanted & attributes.FROM_EMOTION else _nothing(geometries),
-    )
+    observed = await observe(image, boxes, points, wanted, networks, chores)
     height, width = image.shape[:2]
     kinds = face_geometry.ALL if "all" in asked else face_geometry.FIVE
 
@@ -87,14 +82,33 @@ async def describe(
         return [
             replace(
                 face,
-                landmarks=face_geometry.landmarks(geometry, width, height, kinds),
-                pose=mesh_pose(geometry.mesh),
-                attributes=attributes.judge(wanted, geometry, grey, person, feelings),
+                landmarks=face_geometry.landmarks(seen.geometry, width, height, kinds),
+                pose=mesh_pose(seen.geometry.mesh),
+                attributes=attributes.judge(wanted, seen),
             )
-            for face, geometry, grey, person, feelings in zip(faces, geometries, greys, people, emotions, strict=True)
+            for face, seen in zip(faces, observed, strict=True)
         ]
 
-    return await run(described)
+    return await asyncio.get_running_loop().run_in_executor(chores, described)
+
+
+async def observe(
+    image: Pixels,
+    boxes: np.ndarray,
+    points: np.ndarray,
+    wanted: frozenset[str],
+    networks: AttributeNetworks,
+    chores: Executor,
+) -> list[Observed]:
+    """What the attributes `wanted` need of each face; `boxes` and `points` as in `describe`."""
+    run = partial(asyncio.get_running_loop().run_in_executor, chores)
+    geometries = await _geometries(image, boxes, points, networks, run)
+    upright, people, emotions = await asyncio.gather(
+        _upright(image, geometries, run) if wanted & attributes.FROM_CROP else _nothing(geometries),
+        _age_and_gender(image, geometries, networks, run) if wanted & attributes.FROM_FACERES else _nothing(geometries),
+        _emotions(image, geometries, networks, run) if wanted & attributes.FROM_EMOTION else _nothing(geometries),
+    )
+    return [Observed(*seen) for seen in zip(geometries, upright, people, emotions, strict=True)]
 
 
 async def _nothing(geometries: Sequence[FaceGeometry]) -> Sequence[None]:
@@ -104,16 +118,19 @@ async def _nothing(geometries: Sequence[FaceGeometry]) -> Sequence[None]:
 async def _geometries(
     image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
 ) -> list[FaceGeometry]:
-    meshes = await _meshes(image, boxes, points, networks, run)
-    crops = await run(lambda: [face_geometry.eye_crops(image, mesh) for mesh in meshes])
+    looks = await _looks(image, boxes, points, networks, run)
+    crops = await run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
     eyes = await asyncio.gather(*(_eye(crop, networks) for pair in crops for crop in pair))
-    return [FaceGeometry(mesh, (left, right)) for mesh, left, right in zip(meshes, eyes[::2], eyes[1::2], strict=True)]
+    return [
+        FaceGeometry(seen.mesh, (left, right), seen.found.presence)
+        for seen, left, right in zip(looks, eyes[::2], eyes[1::2], strict=True)
+    ]
 
 
-async def _meshes(
+async def _looks(
     image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
-) -> list[np.ndarray]:
-    """In picture pixels; looked at again where the crop was not upright. Each look is at all faces at once."""
+) -> list[_Look]:
+    """The last look at each face: again where the crop was not upright. Each look is at all faces at once."""
 
     async def look(crops: Callable[[], list[Crop]]) -> list[_Look]:
         cut = await run(crops)
@@ -127,11 +144,12 @@ async def _meshes(
         ]
     )
     unsure = {n for n, seen in enumerate(looks) if _is_unsure(boxes[n], seen.found)}
-    turned = [(n, degrees) for n in sorted(unsure) for degrees in face_geometry.QUARTER_TURNS]
+    turned = [(n, degrees) for n in sorted(unsure) for degrees in face_geometry.TURNS]
     if turned:
         again = await look(lambda: [face_geometry.mesh_crop(image, boxes[n], degrees) for n, degrees in turned])
         for (n, _), seen in zip(turned, again, strict=True):
-            looks[n] = max(looks[n], seen, key=lambda one: one.found.presence)
+            if seen.found.presence >= face_geometry.LEAST_PRESENCE:
+                looks[n] = max(looks[n], seen, key=lambda one: one.found.presence)
     for look_again in range(1, face_geometry.MOST_LOOKS):
         # the box of a face on its side fits worse than its mesh does
         slanted = [n for n, seen in enumerate(looks) if not seen.is_upright() or (look_again == 1 and n in unsure)]
@@ -140,7 +158,7 @@ async def _meshes(
         again = await look(partial(_upright_crops, image, [looks[n].mesh for n in slanted]))
         for n, seen in zip(slanted, again, strict=True):
             looks[n] = seen
-    return [seen.mesh for seen in looks]
+    return looks
 
 
 def _upright_crops(image: Pixels, meshes: Sequence[np.ndarray]) -> list[Crop]:
@@ -149,17 +167,18 @@ def _upright_crops(image: Pixels, meshes: Sequence[np.ndarray]) -> list[Crop]:
 
 def _is_unsure(box: np.ndarray, found: Mesh) -> bool:
     large = min(box[2:]) >= face_geometry.LEAST_TURNED_PIXELS
-    return bool(large and found.presence < face_geometry.LEAST_PRESENCE)
+    return bool(large and found.presence < face_geometry.SURE_PRESENCE)
 
 
 async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:
     return None if crop is None else onto(await networks.iris.submit(crop.pixels), crop.to_picture)
 
 
-async def _in_grey(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) -> Sequence[FaceInGrey | None]:
+async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) -> Sequence[UprightFace | None]:
     return await run(
         lambda: [
-            in_grey(face_geometry.face_crop(image, geometry.mesh, 1.0, GREY_SIDE), geometry) for geometry in geometries
+            upright_face(face_geometry.face_crop(image, geometry.mesh, 1.0, UPRIGHT_SIDE), geometry)
+            for geometry in geometries
         ]
     )
 
