@@ -414,8 +414,8 @@ def test_a_full_disk_delays_the_snapshot_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(follower_module, "_SNAPSHOT_RETRY_SECONDS", 0.5, raising=False)
     stored = store(pool, "c", *map(unit, range(8)))
-    (tmp_path / f"{collection.id}.part").symlink_to("/dev/full")
     follower = Follower(pool, tmp_path)
+    (tmp_path / f"{collection.id}.part").symlink_to("/dev/full")
     follower.poll()
     assert "No space left on device" in caplog.text
     assert list(tmp_path.iterdir()) == [], "a part of a snapshot takes room"
