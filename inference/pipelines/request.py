@@ -47,3 +47,11 @@ class FacesRequest(PictureRequest):
     max_faces: int | None = None
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModerationRequest(PictureRequest):
+    """Nothing more: all labels come back, however unsure."""
+
+    task = "moderation"
+    min_side: int = 80
