@@ -19,7 +19,7 @@ from inference.taxonomy.moderation import ILLUSTRATED, TREE
 from inference.types import Confident, ModerationResult, Pixels
 
 PERSON_SCORE = 0.45
-"""Of a person that the detector sees; below, bare cardboard and sand look like skin to the explicit classifier."""
+"""Of a person that the detector sees; without one, bare cardboard, sand and snakes look like skin to the networks."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ async def _moderate(picture: Picture, networks: ModerationNetworks) -> Moderatio
 def judge(explicitness: Explicitness, parts: BodyParts | None, person: float, classes: Classes) -> dict[str, float]:
     """The confidences, 0..100, of what the networks see themselves; ancestors follow from them."""
     explicit = explicitness.explicit + explicitness.drawn_explicit
-    curve = "explicit_with_a_person" if person >= PERSON_SCORE else "explicit_without_a_person"
+    who = "with_a_person" if person >= PERSON_SCORE else "without_a_person"
     found = {
-        "Explicit": TREE.confidence(curve, explicit),
+        "Explicit": TREE.confidence(f"explicit_{who}", explicit),
         "Swimwear or Underwear": TREE.confidence("suggestive", explicitness.suggestive),
     }
     probabilities = _softmax(classes.logits)
@@ -67,7 +67,7 @@ def judge(explicitness: Explicitness, parts: BodyParts | None, person: float, cl
         found[label] = max(seen, found.get(label, 0.0))
     if parts is not None:
         for label, names in TREE.body_parts.items():
-            found[label] = TREE.confidence("body_parts", parts.best(names))
+            found[label] = TREE.confidence(f"body_parts_{who}", parts.best(names))
     return found
 
 

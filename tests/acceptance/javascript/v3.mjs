@@ -10,6 +10,8 @@ import {
   DeleteCollectionCommand,
   DeleteFacesCommand,
   DescribeCollectionCommand,
+  DetectModerationLabelsCommand,
+  HumanLoopQuotaExceededException,
   IndexFacesCommand,
   InvalidImageFormatException,
   ListCollectionsCommand,
@@ -110,6 +112,18 @@ const cases = {
     await assert.rejects(client.send(noName), { name: "ValidationException", message: /collectionId/ });
     const stranger = new RekognitionClient({ credentials: { accessKeyId: "AKIAUNKNOWN", secretAccessKey: "x" } });
     await assert.rejects(stranger.send(new ListCollectionsCommand({})), { name: "UnrecognizedClientException" });
+  },
+
+  async moderation() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("grace_hopper") };
+    const clean = await client.send(new DetectModerationLabelsCommand({ Image }));
+    assert.deepEqual([clean.ModerationLabels, clean.ContentTypes, clean.ModerationModelVersion], [[], [], "7.0"]);
+    const config = { HumanLoopName: "review", FlowDefinitionArn: "arn:aws:sagemaker:x" };
+    await assert.rejects(
+      client.send(new DetectModerationLabelsCommand({ Image, HumanLoopConfig: config })),
+      HumanLoopQuotaExceededException,
+    );
   },
 
   async throttled() {
