@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, PictureRequest
-from inference.types import Embedding, FacesResult
+from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest
+from inference.types import Embedding, FacesResult, ModerationResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -75,6 +75,10 @@ class InferenceClient:
         parameters = {"face_model_version": face_model_version}
         answer = self._send("POST", "/embeddings", params=parameters, content=wire.encode(list(crops)))
         return wire.decode_embeddings(answer.content)
+
+    def moderation(self, image: bytes, *, request_id: str = "") -> ModerationResult:
+        """The moderation labels of a JPEG or PNG picture. Raises what `faces` raises but UnknownFaceModel."""
+        return wire.decode_moderation(self._ask(ModerationRequest(), image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

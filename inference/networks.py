@@ -9,7 +9,9 @@ from inference import similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.models import (
+    body_parts,
     emotion,
+    explicit_classifier,
     face_attributes,
     face_detector,
     face_embedder,
@@ -19,9 +21,11 @@ from inference.models import (
     object_detector,
 )
 from inference.packs import catalogue
+from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.moderation import ModerationNetworks
 from inference.pipelines.scene import SceneNetworks
 from inference.types import Embedding, Pixels
 
@@ -64,6 +68,7 @@ class Networks:
 
     faces: FaceNetworks
     scene: SceneNetworks
+    moderation: ModerationNetworks
     chores: Executor
 
 
@@ -79,6 +84,13 @@ class Loader:
         """Raises packs.errors.ModelMissing."""
         return network_path(self.settings.models_dir, self.pack.name, network)
 
+    def optional_path(self, pack: str, network: str) -> Path | None:
+        """The network of a pack that is used where it is installed."""
+        try:
+            return network_path(self.settings.models_dir, pack, network)
+        except ModelMissing:
+            return None
+
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
         """With room for so many items for each picture that may be in work."""
         limit = self.settings.queue_limit * per_picture
@@ -92,7 +104,13 @@ def load(settings: ModelServerSettings) -> Networks:
     one face-model version.
     """
     loader = Loader(settings)
-    return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
+    seen = _scene(loader)
+    return Networks(
+        faces=_faces(loader),
+        scene=seen,
+        moderation=_moderation(loader, seen),
+        chores=loader.chores,
+    )
 
 
 def _faces(loader: Loader) -> FaceNetworks:
@@ -138,5 +156,17 @@ def _scene(loader: Loader) -> SceneNetworks:
     return SceneNetworks(
         detector=loader.queue(detector, 1),
         classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        chores=loader.chores,
+    )
+
+
+def _moderation(loader: Loader, seen: SceneNetworks) -> ModerationNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    explicit = explicit_classifier.load(loader.path("explicit_classifier"), device, threads)
+    path = loader.optional_path("nudenet", "body_parts")
+    return ModerationNetworks(
+        explicit=loader.queue(explicit, 2),
+        body_parts=None if path is None else loader.queue(body_parts.load(path, device, threads), 1),
+        scene=seen,
         chores=loader.chores,
     )

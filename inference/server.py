@@ -23,7 +23,8 @@ from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
-from inference.pipelines.request import FacesRequest, PictureRequest
+from inference.pipelines.moderation import moderate
+from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest
 
 log = logging.getLogger("inference")
 
@@ -104,6 +105,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
     routes = [
         task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
         Route("/embeddings", embeddings, methods=["POST"]),
+        task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

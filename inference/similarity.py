@@ -98,9 +98,8 @@ def of_pack(name: str) -> Calibration:
 def of_version(face_model_version: str) -> Calibration:
     """The calibration that goes with embeddings of a face-model version. Raises KeyError when no pack has it."""
     for name in [*catalogue.names(), *_PACKS]:
-        calibration = of_pack(name)
-        if calibration.face_model_version == face_model_version:
-            return calibration
+        if catalogue.load(name).face_model_version == face_model_version:
+            return of_pack(name)
     raise KeyError(face_model_version)
 
 

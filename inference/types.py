@@ -135,3 +135,19 @@ class FacesResult:
     width: int
     height: int
     faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True)
+class Confident:
+    """A name and how sure it is, 0..100."""
+
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class ModerationResult:
+    """`labels`: names of taxonomy.moderation, ancestors included, surest first and of equals the deepest first."""
+
+    labels: tuple[Confident, ...]
+    content_types: tuple[Confident, ...]

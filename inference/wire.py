@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import Embedding, FacesResult
+from inference.types import Embedding, FacesResult, ModerationResult
 
 
 def encode(value: object) -> bytes:
@@ -25,6 +25,10 @@ def decode_embeddings(data: bytes) -> list[Embedding]:
     return [np.frombuffer(vector, "<f4") for vector in _CROPS.decode(data)]
 
 
+def decode_moderation(data: bytes) -> ModerationResult:
+    return _MODERATION.decode(data)
+
+
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -38,3 +42,4 @@ def _vector_from_bytes(_kind: type, value: Any) -> object:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
 _CROPS = msgspec.msgpack.Decoder(list[bytes])
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
+_MODERATION = msgspec.msgpack.Decoder(ModerationResult)

@@ -53,6 +53,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
                 most_collections=settings.collection_limit,
                 most_faces_in_a_collection=settings.face_limit,
                 most_users_in_a_collection=settings.user_limit,
+                human_loop_endpoint_url=settings.human_loop_endpoint_url,
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)

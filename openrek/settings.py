@@ -64,6 +64,10 @@ class Settings:
     s3_endpoint_url: Annotated[
         str | None, "S3 endpoint to read objects from, for buckets that are not folders on this machine."
     ] = None
+    human_loop_endpoint_url: Annotated[
+        str | None,
+        "Endpoint that speaks the runtime API of Amazon Augmented AI. The reviews that requests ask for start there.",
+    ] = None
     max_body_bytes: Annotated[int, "Largest request body that is read."] = 32 * 1024 * 1024
     api_processes: Annotated[int, "API processes that `openrek serve` starts."] = 1
     api_threads: Annotated[int, "Requests that one API process handles at a time."] = 16

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import celebrities, collections, detection, faces, search, tagging, users
+from api.operations import celebrities, collections, detection, faces, moderation, search, tagging, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -20,6 +20,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteUser": users.delete_user,
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
+    "DetectModerationLabels": moderation.detect_moderation_labels,
     "DisassociateFaces": users.disassociate_faces,
     "GetCelebrityInfo": celebrities.get_celebrity_info,
     "IndexFaces": faces.index_faces,

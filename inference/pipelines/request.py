@@ -48,3 +48,11 @@ class FacesRequest(PictureRequest):
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
     crops: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModerationRequest(PictureRequest):
+    """Nothing more: all labels come back, however unsure."""
+
+    task = "moderation"
+    min_side: int = 80

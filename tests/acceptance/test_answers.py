@@ -109,6 +109,9 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
     ],
+    "DetectModerationLabels": lambda scene: [
+        Call({"Image": scene.group, "MinConfidence": 0}, ("ModerationLabels", "ContentTypes")),
+    ],
     "DisassociateFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},

@@ -53,6 +53,7 @@ NEVER = {
     ("DeleteUser", "InvalidParameterException"): "its members have no rule beyond the model's",
     ("DisassociateFaces", "InvalidParameterException"): "its members have no rule beyond the model's",
     ("ListUsers", "InvalidParameterException"): "its members have no rule beyond the model's",
+    ("DetectModerationLabels", "ResourceNotReadyException"): "there are no adapters yet",
     ("AssociateFaces", "ConflictException"): "changes of one collection wait for each other",
     ("DeleteUser", "ConflictException"): "changes of one collection wait for each other",
     ("DisassociateFaces", "ConflictException"): "changes of one collection wait for each other",
@@ -94,6 +95,7 @@ def sound(world: World) -> dict[str, Request]:
         "DeleteUser": here | {"UserId": "absent"},
         "DescribeCollection": here,
         "DetectFaces": {"Image": picture},
+        "DetectModerationLabels": {"Image": picture},
         "DisassociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "GetCelebrityInfo": {"Id": "absent"},
         "IndexFaces": here | {"Image": picture},
@@ -143,6 +145,7 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
     requests, absent = sound(world), {"CollectionId": f"absent-{uuid4()}"}
     images = {
         "DetectFaces": "Image",
+        "DetectModerationLabels": "Image",
         "IndexFaces": "Image",
         "RecognizeCelebrities": "Image",
         "SearchFacesByImage": "Image",
@@ -167,6 +170,10 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
     return found | {
         ("SearchUsers", "InvalidParameterException"): requests["SearchUsers"] | {"FaceId": UNKNOWN_FACE},
         ("GetCelebrityInfo", "ResourceNotFoundException"): requests["GetCelebrityInfo"],
+        ("DetectModerationLabels", "HumanLoopQuotaExceededException"): requests["DetectModerationLabels"]
+        | {"HumanLoopConfig": {"HumanLoopName": "review", "FlowDefinitionArn": "arn:aws:sagemaker:x"}},
+        ("DetectModerationLabels", "ResourceNotFoundException"): requests["DetectModerationLabels"]
+        | {"ProjectVersion": "arn:aws:rekognition:eu-central-1:000000000000:project/p/version/v/1"},
         ("CreateUser", "ConflictException"): requests["CreateUser"] | {"UserId": world.user},
         ("ListUsers", "InvalidPaginationTokenException"): requests["ListUsers"] | token,
         ("SearchFaces", "InvalidParameterException"): requests["SearchFaces"],

@@ -122,6 +122,20 @@ const cases = {
     assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
     await assert.rejects(rekognition.getCelebrityInfo({ Id: "absent" }).promise(), {
       code: "ResourceNotFoundException",
+  },
+
+  async moderation() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const Image = { Bytes: await picture("grace_hopper") };
+    const clean = await rekognition.detectModerationLabels({ Image }).promise();
+    assert.deepEqual([clean.ModerationLabels, clean.ContentTypes, clean.ModerationModelVersion], [[], [], "7.0"]);
+    const { ModerationLabels } = await rekognition.detectModerationLabels({ Image, MinConfidence: 0 }).promise();
+    const names = new Set(ModerationLabels.map(({ Name }) => Name));
+    for (const { ParentName, TaxonomyLevel } of ModerationLabels)
+      assert.ok(TaxonomyLevel === 1 ? ParentName === "" : names.has(ParentName));
+    const config = { HumanLoopName: "review", FlowDefinitionArn: "arn:aws:sagemaker:x" };
+    await assert.rejects(rekognition.detectModerationLabels({ Image, HumanLoopConfig: config }).promise(), {
+      code: "HumanLoopQuotaExceededException",
     });
   },
 

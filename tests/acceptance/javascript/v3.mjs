@@ -11,6 +11,8 @@ import {
   DeleteFacesCommand,
   DescribeCollectionCommand,
   GetCelebrityInfoCommand,
+  DetectModerationLabelsCommand,
+  HumanLoopQuotaExceededException,
   IndexFacesCommand,
   InvalidImageFormatException,
   ListCollectionsCommand,
@@ -131,6 +133,18 @@ const cases = {
     const unknown = await client.send(new RecognizeCelebritiesCommand({ Image: hopper }));
     assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
     await assert.rejects(client.send(new GetCelebrityInfoCommand({ Id: "absent" })), ResourceNotFoundException);
+  },
+
+  async moderation() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("grace_hopper") };
+    const clean = await client.send(new DetectModerationLabelsCommand({ Image }));
+    assert.deepEqual([clean.ModerationLabels, clean.ContentTypes, clean.ModerationModelVersion], [[], [], "7.0"]);
+    const config = { HumanLoopName: "review", FlowDefinitionArn: "arn:aws:sagemaker:x" };
+    await assert.rejects(
+      client.send(new DetectModerationLabelsCommand({ Image, HumanLoopConfig: config })),
+      HumanLoopQuotaExceededException,
+    );
   },
 
   async throttled() {
