@@ -345,6 +345,7 @@ def _operations(_: argparse.Namespace, __: Settings) -> int:
 
 
 def _demo(chosen: argparse.Namespace, settings: Settings) -> int:
-    from openrek import demo, home
+    from openrek import home
+    from openrek.demo import run as demo
 
     return demo.run(settings.endpoint, settings.region, home.credentials(settings.home), chosen.output)
