@@ -13,6 +13,7 @@ from openrek.errors import OperatorError
 from openrek.settings import Settings
 from storage import changes, collections, invariants
 from storage.changes import Block, Kind
+from storage.collections import Collection
 from storage.database import Pool, open_pool
 from vectorindex import contents
 from vectorindex.client import IndexUnavailable, UnknownCollection
@@ -25,23 +26,28 @@ _SHOWN = 20
 
 
 def verify(chosen: argparse.Namespace, settings: Settings) -> int:
-    """Compare a collection's rows with themselves and with the index, id by id and vector by vector.
+    """Compare a collection's rows with themselves and with every index server, id by id and vector by vector.
 
-    1 if something is wrong.
+    1 if something is wrong. Raises OperatorError when a server does not answer.
     """
     with open_pool(settings.database_url, 1, STATEMENT_SECONDS) as pool:
         with pool.connection() as connection:
             collection = collections.get(connection, tenant(settings), chosen.name)
-        held, stored, problems = _at_one_version(pool, settings.vectorindex_url, collection.id)
+        return max([_verify(pool, url, collection) for url in settings.vectorindex_urls])
+
+
+def _verify(pool: Pool, url: str, collection: Collection) -> int:
+    held, stored, problems = _at_one_version(pool, url, collection.id)
     for kind in stored.kinds:
         problems += differences(kind, stored.kinds[kind], held.kinds[kind])
     for line in problems[:_SHOWN]:
         print(line)
+    place = f"{collection.name} at version {stored.version}, index server {url}"
     if problems:
-        print(f"{chosen.name} at version {stored.version}: {len(problems)} problems")
+        print(f"{place}: {len(problems)} problems")
         return 1
     faces, users = (len(stored.kinds[kind][0]) for kind in ("faces", "users"))
-    print(f"{chosen.name} at version {stored.version}: rows and index agree on {faces} faces and {users} user vectors")
+    print(f"{place}: rows and index agree on {faces} faces and {users} user vectors")
     return 0
 
 
