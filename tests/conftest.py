@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import onnx
 import pytest
@@ -14,6 +15,10 @@ from inference.packs import catalogue, pull, store
 
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "openrek" / "pictures"
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("openrek", deadline=None)
+hypothesis.settings.load_profile("openrek")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
