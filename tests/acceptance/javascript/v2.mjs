@@ -7,6 +7,8 @@ import { readFile } from "node:fs/promises";
 
 import AWS from "aws-sdk";
 
+import { faces, users } from "./cases.mjs";
+
 const endpoint = process.env.AWS_ENDPOINT_URL_REKOGNITION;
 const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
 
@@ -21,6 +23,9 @@ const pagesOf = (request) =>
       return true;
     });
   });
+
+// An operation by name, as both versions have it.
+const call = (operation, parameters) => new AWS.Rekognition({ endpoint })[operation](parameters).promise();
 
 const cases = {
   async life() {
@@ -54,6 +59,9 @@ const cases = {
     assert.equal((await rekognition.deleteCollection(collection).promise()).StatusCode, 200);
     await assert.rejects(rekognition.describeCollection(collection).promise(), { code: "ResourceNotFoundException" });
   },
+
+  users: () => users(call, picture),
+  faces: () => faces(call, picture),
 
   async paging() {
     const rekognition = new AWS.Rekognition({ endpoint });
@@ -122,6 +130,7 @@ const cases = {
     assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
     await assert.rejects(rekognition.getCelebrityInfo({ Id: "absent" }).promise(), {
       code: "ResourceNotFoundException",
+    });
   },
 
   async moderation() {

@@ -17,6 +17,7 @@ import {
   InvalidImageFormatException,
   ListCollectionsCommand,
   RecognizeCelebritiesCommand,
+  Rekognition,
   RekognitionClient,
   RekognitionServiceException,
   ResourceAlreadyExistsException,
@@ -28,7 +29,12 @@ import {
   paginateListFaces,
 } from "@aws-sdk/client-rekognition";
 
+import { faces, users } from "./cases.mjs";
+
 const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
+
+// An operation by name, as both versions have it.
+const call = (operation, parameters) => new Rekognition({})[operation](parameters);
 
 const cases = {
   async life() {
@@ -62,6 +68,9 @@ const cases = {
     assert.equal((await client.send(new DeleteCollectionCommand(collection))).StatusCode, 200);
     await assert.rejects(client.send(new DescribeCollectionCommand(collection)), ResourceNotFoundException);
   },
+
+  users: () => users(call, picture),
+  faces: () => faces(call, picture),
 
   async paging() {
     const client = new RekognitionClient({});
