@@ -8,13 +8,26 @@ from typing import Protocol, TypeVar
 from inference import similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
-from inference.models import emotion, face_attributes, face_detector, face_embedder, face_mesh, iris
+from inference.models import (
+    emotion,
+    face_attributes,
+    face_detector,
+    face_embedder,
+    face_mesh,
+    iris,
+    text_detector,
+    text_orientation,
+    text_recognizer,
+)
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.text import TextNetworks
 
 CROPS_PER_PICTURE = 16
 """Room in the queues of networks that see crops, for each picture that may be in work."""
+BOXES_PER_PICTURE = 300
+"""The same for networks that read text."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,6 +62,7 @@ class Networks:
     """The queues of all networks, by the task they are for. `chores` runs the pixel work beside them."""
 
     faces: FaceNetworks
+    text: TextNetworks
     chores: Executor
 
 
@@ -72,7 +86,7 @@ class Loader:
 def load(settings: ModelServerSettings) -> Networks:
     """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
     loader = Loader(settings)
-    return Networks(faces=_faces(loader), chores=loader.chores)
+    return Networks(faces=_faces(loader), text=_text(loader), chores=loader.chores)
 
 
 def _faces(loader: Loader) -> FaceNetworks:
@@ -91,4 +105,15 @@ def _faces(loader: Loader) -> FaceNetworks:
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
         square=detector.max_batch > 1,
+    )
+
+
+def _text(loader: Loader) -> TextNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    path, queue = loader.path, loader.queue
+    return TextNetworks(
+        detector=queue(text_detector.load(path("text_detector"), device, threads), CROPS_PER_PICTURE),
+        orientation=queue(text_orientation.load(path("text_orientation"), device, threads), BOXES_PER_PICTURE),
+        recognizer=queue(text_recognizer.load(path("text_recognizer"), device, threads), BOXES_PER_PICTURE),
+        chores=loader.chores,
     )

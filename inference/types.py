@@ -120,3 +120,38 @@ class FacesResult:
     width: int
     height: int
     faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+
+
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Word:
+    """`polygon`: the text's own top left, top right, bottom right, bottom left."""
+
+    text: str
+    confidence: float
+    polygon: Polygon
+
+
+@dataclass(frozen=True)
+class Line:
+    """Words that follow each other evenly; `words` in reading order, never none. `polygon` as a word's."""
+
+    polygon: Polygon
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """Lines of one picture in reading order. `width` and `height` are of the upright picture, pixels."""
+
+    width: int
+    height: int
+    lines: tuple[Line, ...]

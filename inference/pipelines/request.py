@@ -47,3 +47,11 @@ class FacesRequest(PictureRequest):
     max_faces: int | None = None
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRequest(PictureRequest):
+    """All text of a picture; what callers leave out of it is theirs (text_filters.py)."""
+
+    task = "text"
+    min_side: int = 80
