@@ -120,16 +120,25 @@ def _in_reading_order(rows: list[list[_Part]]) -> list[list[_Part]]:
 
 def _line(row: Sequence[_Part], width: int, height: int) -> Line:
     words = tuple(word for part in row for word in part.words)
-    if len(row) == 1:
-        return Line(_polygon(row[0].corners, width, height), words)
+    corners = row[0].corners if len(row) == 1 else _around(row)
+    return Line(
+        " ".join(word.text for word in words),
+        sum(word.confidence for word in words) / len(words),
+        _polygon(corners, width, height),
+        words,
+    )
+
+
+def _around(row: Sequence[_Part]) -> np.ndarray:
+    """The corners of the least box along a line that holds its parts."""
     towards = row[-1].corners[1:3].mean(axis=0) - row[0].corners[[0, 3]].mean(axis=0)
     along = towards / max(float(np.linalg.norm(towards)), 1e-6)
     axes = np.stack([along, [-along[1], along[0]]])
     reach = np.concatenate([part.corners for part in row]) @ axes.T
     (left, top), (right, bottom) = reach.min(axis=0), reach.max(axis=0)
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ axes
-    return Line(_polygon(corners, width, height), words)
+    return np.asarray(np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ axes)
 
 
 def _polygon(corners: np.ndarray, width: int, height: int) -> Polygon:
-    return tuple(Point(float(x), float(y)) for x, y in corners / [width, height])
+    """As ratios; what lies beyond the frame is drawn to it."""
+    return tuple(Point(float(x), float(y)) for x, y in np.clip(corners / [width, height], 0, 1))

@@ -142,8 +142,11 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """Words that follow each other evenly; `words` in reading order, never none. `polygon` as a word's."""
+    """Words that follow each other evenly, in reading order, never none. `polygon` as a word's; `confidence` is the
+    mean of all its words'."""
 
+    text: str
+    confidence: float
     polygon: Polygon
     words: tuple[Word, ...]
 

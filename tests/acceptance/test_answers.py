@@ -33,7 +33,8 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from."""
+    """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from;
+    a picture of text."""
 
     client: Any
     collection: str
@@ -42,6 +43,7 @@ class Scene:
     collins: dict[str, bytes]
     hopper: dict[str, bytes]
     group: dict[str, bytes]
+    sign: dict[str, bytes]
 
     def another_user(self) -> str:
         user_id = str(uuid4())
@@ -108,6 +110,10 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
     "DetectFaces": lambda scene: [
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
+    ],
+    "DetectText": lambda scene: [
+        Call({"Image": scene.sign}, ("TextDetections", "TextModelVersion")),
+        Call({"Image": scene.sign, "Filters": {"WordFilter": {"MinBoundingBoxHeight": 0.9}}}),
     ],
     "DisassociateFaces": lambda scene: [
         Call(
@@ -179,7 +185,7 @@ def _one_more_face(scene: Scene, user_id: str | None = None) -> str:
 
 
 @pytest.fixture(scope="module")
-def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[Scene]:
+def scene(client: Any, collins: bytes, hopper: bytes, group: bytes, sign: bytes) -> Iterator[Scene]:
     name = f"answers-{uuid4()}"
     client.create_collection(CollectionId=name, Tags={"team": "door"})
     pictures = {"a": collins, "b": collins, "c": hopper}
@@ -199,6 +205,7 @@ def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[
         {"Bytes": collins},
         {"Bytes": hopper},
         {"Bytes": group},
+        {"Bytes": sign},
     )
     for left in client.list_collections()["CollectionIds"]:
         if left.startswith("answers-"):

@@ -44,6 +44,11 @@ def test_programs_written_for_aws_run_unchanged(run: Run, sdk: str, case: str) -
     run(sdk, case)
 
 
+def test_text_is_read_line_by_line(run: Run, sdk: str, sign: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sign.jpg").write_bytes(sign)
+    run(sdk, "text", PICTURE=str(tmp_path / "sign.jpg"))
+
+
 def test_without_retries_a_throttled_call_fails(run: Run, sdk: str, small_server: Any) -> None:
     with small_server.full():
         run(sdk, "throttled", AWS_ENDPOINT_URL_REKOGNITION=small_server.endpoint)
