@@ -53,15 +53,9 @@ def size(corners: np.ndarray) -> tuple[float, float]:
     return float(sides[0] + sides[2]) / 2, float(sides[1] + sides[3]) / 2
 
 
-def is_squarish(box: TextBox) -> bool:
-    """Whether its shape leaves open which way its text runs."""
-    length, height = size(box.corners)
-    return max(length, height) < ELONGATED * min(length, height)
-
-
-def turned(box: TextBox, quarters: int) -> TextBox:
-    """The same box for text that runs so many quarter turns further clockwise."""
-    return TextBox(np.roll(box.corners, -quarters, axis=0), box.margin)
+def upside_down(box: TextBox) -> TextBox:
+    """The same box for text that runs the other way."""
+    return TextBox(np.roll(box.corners, 2, axis=0), box.margin)
 
 
 def part(box: TextBox, begin: float, end: float) -> np.ndarray:

@@ -21,8 +21,6 @@ MOST_TURNS = 2
 """Times that a picture is turned until its lines are level."""
 UPSIDE_DOWN = 0.5
 """Probability from which a line is read upside down as well; the better reading counts."""
-POOR = 0.6
-"""Certainty of a reading under which other ways to hold the line are tried."""
 
 
 @dataclass(frozen=True)
@@ -83,19 +81,10 @@ async def _read(image: Pixels, box: TextBox, networks: TextNetworks) -> tuple[Te
         return held, await networks.recognizer.submit(strip, key=strip.pixels.shape)
 
     glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
-    upside_down = await networks.orientation.submit(glimpse) >= UPSIDE_DOWN
-    best = await read(box)
-    poor = certainty(best[1].scores) < POOR
-    quarters = [2] if upside_down or poor else []
-    if poor and text_boxes.is_squarish(box):
-        quarters += [1, 3]
-    others = await asyncio.gather(*(read(text_boxes.turned(box, turn)) for turn in quarters))
-    return max([best, *others], key=lambda one: _worth(one[1]))
-
-
-def _worth(reading: Reading) -> float:
-    """Single characters are read into anything."""
-    return certainty(reading.scores) * (1.0 if len(reading.text) > 1 else 0.75)
+    if await networks.orientation.submit(glimpse) < UPSIDE_DOWN:
+        return await read(box)
+    ways = await asyncio.gather(read(box), read(text_boxes.upside_down(box)))
+    return max(ways, key=lambda way: certainty(way[1].scores))
 
 
 def _strip(image: Pixels, box: TextBox) -> Strip:
