@@ -53,6 +53,12 @@ def size(corners: np.ndarray) -> tuple[float, float]:
     return float(sides[0] + sides[2]) / 2, float(sides[1] + sides[3]) / 2
 
 
+def is_on_end(box: TextBox) -> bool:
+    """Whether its text runs more up or down than across."""
+    along = np.abs(box.corners[1] - box.corners[0])
+    return bool(along[1] > along[0])
+
+
 def upside_down(box: TextBox) -> TextBox:
     """The same box for text that runs the other way."""
     return TextBox(np.roll(box.corners, 2, axis=0), box.margin)

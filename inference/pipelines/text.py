@@ -19,8 +19,9 @@ from inference.types import Pixels, TextResult
 
 MOST_TURNS = 2
 """Times that a picture is turned until its lines are level."""
-UPSIDE_DOWN = 0.5
-"""Probability from which a line is read upside down as well; the better reading counts."""
+UPSIDE_DOWN, SURE = 0.5, 0.7
+"""Lines that are likelier upside down than this, or read with less certainty, or stand on end, are read the other way
+as well; the better reading counts."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,16 @@ async def _read(image: Pixels, box: TextBox, networks: TextNetworks) -> tuple[Te
         strip = await loop.run_in_executor(networks.chores, _strip, image, held)
         return held, await networks.recognizer.submit(strip, key=strip.pixels.shape)
 
-    glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
-    if await networks.orientation.submit(glimpse) < UPSIDE_DOWN:
-        return await read(box)
-    ways = await asyncio.gather(read(box), read(text_boxes.upside_down(box)))
-    return max(ways, key=lambda way: certainty(way[1].scores))
+    async def is_upright(found: Reading) -> bool:
+        if certainty(found.scores) < SURE or text_boxes.is_on_end(box):
+            return False
+        glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
+        return await networks.orientation.submit(glimpse) < UPSIDE_DOWN
+
+    best = await read(box)
+    if await is_upright(best[1]):
+        return best
+    return max(best, await read(text_boxes.upside_down(box)), key=lambda way: certainty(way[1].scores))
 
 
 def _strip(image: Pixels, box: TextBox) -> Strip:
