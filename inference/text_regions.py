@@ -23,7 +23,7 @@ LEAST_HINT = 0.01
 """Text probability of a pixel, in the first look, that is worth a second."""
 ROOM = (48, 32)
 """Around such pixels, right and left together, above and below together, in pixels of the first look."""
-LEAST_TILT, TILTED_ALIKE = 20.0, 0.6
+LEAST_TILT, TILTED_ALIKE = 28.0, 0.6
 """Degrees from which lines count as tilted; how much the lines of a picture must agree (0..1)."""
 LINE_RATIO = 2.0
 """Regions so many times as long as wide show which way lines run."""
