@@ -17,6 +17,8 @@ COARSE_SIDE = 640
 """Long side of the first look, in pixels."""
 LEAST_SIDE, MOST_SIDE = 960, 1600
 """Long side of a whole picture at the scale of a close look: its own between these."""
+MOST_ENLARGED = 2.0
+"""Of small pictures for a close look; large letters are lost to the detector."""
 COARSE_IS_CLOSE = 1.7
 """Pictures whose close look has at most so many times the pixels of the first are looked at once."""
 LEAST_HINT = 0.01
@@ -42,7 +44,7 @@ def whole(image: Pixels, degrees: float = 0.0) -> Crop:
 def close_scale(width: int, height: int) -> float:
     """The scale of a close look at a picture of so many pixels."""
     side = max(width, height)
-    return min(max(side, LEAST_SIDE), MOST_SIDE) / side
+    return min(min(max(side, LEAST_SIDE), MOST_SIDE) / side, MOST_ENLARGED)
 
 
 def scale_of(crop: Crop) -> float:
