@@ -11,6 +11,7 @@ import numpy as np
 
 from inference.crops import Crop, cut, onto
 from inference.models.text_detector import GRID
+from inference.text_boxes import LEAST_PROBABILITY
 from inference.types import Pixels
 
 COARSE_SIDE = 640
@@ -77,7 +78,9 @@ def tilt(probabilities: np.ndarray) -> float:
 
     The mean of doubled angles, by which directions half a turn apart are the same.
     """
-    contours, _ = cv2.findContours((probabilities > 0.25).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(
+        (probabilities > LEAST_PROBABILITY).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
     towards, total = 0j, 0.0
     for contour in contours:
         _, (wide, high), degrees = cv2.minAreaRect(contour)

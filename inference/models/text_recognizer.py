@@ -15,10 +15,11 @@ from inference.types import Pixels
 
 HEIGHT, STEP, GRID = 48, 8, 32
 STRETCH = 1.15
-"""Of a line's width, so that narrow letters do not share a step. Measured on word crops: 1.0 and 1.3 are worse."""
+"""Of a line's width, so that narrow letters do not share a step; much more confuses the network."""
 LEAST_MARGIN = 32
 """Of grey pixels behind a line; without them last characters get lost."""
 MOST_WIDTH = 2400
+"""Of a line, in pixels of the network; longer ones are squeezed, to bound memory."""
 SPACE_WEIGHT = 30.0
 """Of the space against the blank: between words that stand close the network is shy to see one. Fitted."""
 MAX_BATCH = {"cpu": 1, "cuda": 32, "tensorrt": 32}

@@ -41,23 +41,27 @@ async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
 
 async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
     boxes = await detect(image, networks)
-    async with asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(_read(image, box, networks)) for box in boxes]
+    read = await asyncio.gather(*(_read(image, box, networks) for box in boxes))
     height, width = image.shape[:2]
-    return TextResult(width, height, lines([task.result() for task in waiting], width, height))
+    return TextResult(width, height, lines(read, width, height))
 
 
 async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
     """The boxes of all text. Raises Overloaded."""
     loop = asyncio.get_running_loop()
+
+    async def look_at_all(degrees: float) -> tuple[Crop, np.ndarray]:
+        seen = await loop.run_in_executor(networks.chores, text_regions.whole, image, degrees)
+        return seen, await _look(seen, networks)
+
     degrees = 0.0
-    for _ in range(MOST_TURNS + 1):
-        first = await loop.run_in_executor(networks.chores, text_regions.whole, image, degrees)
-        probabilities = await _look(first, networks)
+    first, probabilities = await look_at_all(degrees)
+    for _ in range(MOST_TURNS):
         more = text_regions.tilt(probabilities)
         if not more:
             break
         degrees += more
+        first, probabilities = await look_at_all(degrees)
     looks = await loop.run_in_executor(networks.chores, text_regions.close_looks, image, first, probabilities, degrees)
     if not looks:
         return text_boxes.find(probabilities, first.to_picture)
