@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest
-from inference.types import Embedding, FacesResult, ModerationResult
+from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest, TextRequest
+from inference.types import Embedding, FacesResult, ModerationResult, TextResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -79,6 +79,10 @@ class InferenceClient:
     def moderation(self, image: bytes, *, request_id: str = "") -> ModerationResult:
         """The moderation labels of a JPEG or PNG picture. Raises what `faces` raises but UnknownFaceModel."""
         return wire.decode_moderation(self._ask(ModerationRequest(), image, request_id))
+
+    def text(self, image: bytes, *, min_side: int = 80, request_id: str = "") -> TextResult:
+        """Finds the text of a JPEG or PNG picture. Raises what `faces` does, but UnknownFaceModel."""
+        return wire.decode_text(self._ask(TextRequest(min_side=min_side), image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -46,6 +46,10 @@ class Session:
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
 
+    def metadata(self, name: str) -> str:
+        """An entry that the file's maker put in. Raises KeyError."""
+        return str(self._session.get_modelmeta().custom_metadata_map[name])
+
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Runs one batch; `inputs` in the order of the network's inputs, outputs by name."""
         feed = dict(zip(self.input_names, inputs, strict=True))

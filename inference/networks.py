@@ -19,6 +19,9 @@ from inference.models import (
     image_classifier,
     iris,
     object_detector,
+    text_detector,
+    text_orientation,
+    text_recognizer,
 )
 from inference.packs import catalogue
 from inference.packs.errors import ModelMissing
@@ -27,10 +30,13 @@ from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
 from inference.pipelines.moderation import ModerationNetworks
 from inference.pipelines.scene import SceneNetworks
+from inference.pipelines.text import TextNetworks
 from inference.types import Embedding, Pixels
 
 CROPS_PER_PICTURE = 16
 """Room in the queues of networks that see crops, for each picture that may be in work."""
+BOXES_PER_PICTURE = 300
+"""The same for networks that read text."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -69,6 +75,7 @@ class Networks:
     faces: FaceNetworks
     scene: SceneNetworks
     moderation: ModerationNetworks
+    text: TextNetworks
     chores: Executor
 
 
@@ -109,6 +116,7 @@ def load(settings: ModelServerSettings) -> Networks:
         faces=_faces(loader),
         scene=seen,
         moderation=_moderation(loader, seen),
+        text=_text(loader),
         chores=loader.chores,
     )
 
@@ -168,5 +176,16 @@ def _moderation(loader: Loader, seen: SceneNetworks) -> ModerationNetworks:
         explicit=loader.queue(explicit, 2),
         body_parts=None if path is None else loader.queue(body_parts.load(path, device, threads), 1),
         scene=seen,
+        chores=loader.chores,
+    )
+
+
+def _text(loader: Loader) -> TextNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    path, queue = loader.path, loader.queue
+    return TextNetworks(
+        detector=queue(text_detector.load(path("text_detector"), device, threads), CROPS_PER_PICTURE),
+        orientation=queue(text_orientation.load(path("text_orientation"), device, threads), BOXES_PER_PICTURE),
+        recognizer=queue(text_recognizer.load(path("text_recognizer"), device, threads), BOXES_PER_PICTURE),
         chores=loader.chores,
     )

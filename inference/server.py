@@ -24,7 +24,8 @@ from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
 from inference.pipelines.moderation import moderate
-from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest
+from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest, TextRequest
+from inference.pipelines.text import find_text
 
 log = logging.getLogger("inference")
 
@@ -106,6 +107,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
         Route("/embeddings", embeddings, methods=["POST"]),
         task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
+        task(TextRequest, lambda picture, asked, loaded: find_text(picture, loaded.text)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

@@ -151,3 +151,41 @@ class ModerationResult:
 
     labels: tuple[Confident, ...]
     content_types: tuple[Confident, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+
+
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Word:
+    """`polygon`: the text's own top left, top right, bottom right, bottom left."""
+
+    text: str
+    confidence: float
+    polygon: Polygon
+
+
+@dataclass(frozen=True)
+class Line:
+    """Words that follow each other evenly, in reading order, never none. `polygon` as a word's; `confidence` is the
+    mean of all its words'."""
+
+    text: str
+    confidence: float
+    polygon: Polygon
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """Lines of one picture in reading order. `width` and `height` are of the upright picture, pixels."""
+
+    width: int
+    height: int
+    lines: tuple[Line, ...]

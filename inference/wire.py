@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import Embedding, FacesResult, ModerationResult
+from inference.types import Embedding, FacesResult, ModerationResult, TextResult
 
 
 def encode(value: object) -> bytes:
@@ -29,6 +29,10 @@ def decode_moderation(data: bytes) -> ModerationResult:
     return _MODERATION.decode(data)
 
 
+def decode_text(data: bytes) -> TextResult:
+    return _TEXT.decode(data)
+
+
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -43,3 +47,4 @@ _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
 _CROPS = msgspec.msgpack.Decoder(list[bytes])
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
 _MODERATION = msgspec.msgpack.Decoder(ModerationResult)
+_TEXT = msgspec.msgpack.Decoder(TextResult)

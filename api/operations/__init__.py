@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import celebrities, collections, detection, faces, moderation, search, tagging, users
+from api.operations import celebrities, collections, detection, faces, moderation, search, tagging, text, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -21,6 +21,7 @@ HANDLERS: dict[str, Handler] = {
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
     "DetectModerationLabels": moderation.detect_moderation_labels,
+    "DetectText": text.detect_text,
     "DisassociateFaces": users.disassociate_faces,
     "GetCelebrityInfo": celebrities.get_celebrity_info,
     "IndexFaces": faces.index_faces,

@@ -55,4 +55,11 @@ class ModerationRequest(PictureRequest):
     """Nothing more: all labels come back, however unsure."""
 
     task = "moderation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRequest(PictureRequest):
+    """All text of a picture; what callers leave out of it is theirs (text_filters.py)."""
+
+    task = "text"
     min_side: int = 80

@@ -21,7 +21,7 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 THROTTLE_SECONDS = 30.0
@@ -234,6 +234,20 @@ def crowd(collins: bytes) -> bytes:
             scale = 0.6 + 0.4 * (row * 11 + column) / 120
             copy = face.resize((round(170 * scale), round(200 * scale)))
             canvas.paste(copy, (column * 170, row * 200))
+    return jpeg(canvas)
+
+
+@pytest.fixture(scope="session")
+def sign() -> bytes:
+    """One picture with three lines of text: two in one row with much room between, and one below."""
+    canvas = Image.new("RGB", (800, 400), "white")
+    draw = ImageDraw.Draw(canvas)
+    for place, text, height in (
+        ((40, 60), "NORTH GATE", 44),
+        ((520, 66), "Closed", 44),
+        ((60, 250), "Mind the step", 60),
+    ):
+        draw.text(place, text, "black", ImageFont.load_default(height))
     return jpeg(canvas)
 
 

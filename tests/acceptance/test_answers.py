@@ -33,7 +33,8 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Scene:
-    """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from."""
+    """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from;
+    a picture of text."""
 
     client: Any
     collection: str
@@ -42,6 +43,7 @@ class Scene:
     collins: dict[str, bytes]
     hopper: dict[str, bytes]
     group: dict[str, bytes]
+    sign: dict[str, bytes]
 
     def another_user(self) -> str:
         user_id = str(uuid4())
@@ -111,6 +113,10 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
     ],
     "DetectModerationLabels": lambda scene: [
         Call({"Image": scene.group, "MinConfidence": 0}, ("ModerationLabels", "ContentTypes")),
+    ],
+    "DetectText": lambda scene: [
+        Call({"Image": scene.sign}, ("TextDetections", "TextModelVersion")),
+        Call({"Image": scene.sign, "Filters": {"WordFilter": {"MinBoundingBoxHeight": 0.9}}}),
     ],
     "DisassociateFaces": lambda scene: [
         Call(
@@ -187,7 +193,13 @@ def _one_more_face(scene: Scene, user_id: str | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def scene(
-    stack: Any, client: Any, collins: bytes, hopper: bytes, group: bytes, tmp_path_factory: pytest.TempPathFactory
+    stack: Any,
+    client: Any,
+    collins: bytes,
+    hopper: bytes,
+    group: bytes,
+    sign: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scene]:
     people, gallery = tmp_path_factory.mktemp("people"), ("--region", stack.region)
     (people / "collins.jpg").write_bytes(collins)
@@ -213,6 +225,7 @@ def scene(
         {"Bytes": collins},
         {"Bytes": hopper},
         {"Bytes": group},
+        {"Bytes": sign},
     )
     stack.openrek("celebrities", "remove", "--all", *gallery)
     for left in client.list_collections()["CollectionIds"]:

@@ -96,6 +96,7 @@ def sound(world: World) -> dict[str, Request]:
         "DescribeCollection": here,
         "DetectFaces": {"Image": picture},
         "DetectModerationLabels": {"Image": picture},
+        "DetectText": {"Image": picture},
         "DisassociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "GetCelebrityInfo": {"Id": "absent"},
         "IndexFaces": here | {"Image": picture},
@@ -146,6 +147,7 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
     images = {
         "DetectFaces": "Image",
         "DetectModerationLabels": "Image",
+        "DetectText": "Image",
         "IndexFaces": "Image",
         "RecognizeCelebrities": "Image",
         "SearchFacesByImage": "Image",
@@ -280,13 +282,13 @@ def test_what_is_wrong_with_a_request(client: Any, world: World) -> None:
 
 def test_a_key_for_other_operations(stack: Any, world: World, tmp_path: Path) -> None:
     credentials = tmp_path / "credentials"
-    credentials.write_text(stack.openrek("keys", "create", "--operations", "DetectText,DescribeProjects"))
+    credentials.write_text(stack.openrek("keys", "create", "--operations", "DescribeStreamProcessor,DescribeProjects"))
     client = _client(stack, stack.endpoint, stack.region, credentials)
     for operation, request in sound(world).items():
         _refused(client, operation, request, DENIED)
     with pytest.raises(ClientError, match="UnsupportedOperationException"):
         client.describe_projects()
-    assert "only DescribeProjects,DetectText" in stack.openrek("keys", "list")
+    assert "only DescribeProjects,DescribeStreamProcessor" in stack.openrek("keys", "list")
 
 
 def test_a_key_for_one_operation_may_call_it(stack: Any, world: World, tmp_path: Path) -> None:
@@ -369,6 +371,7 @@ def test_without_the_model_and_index_servers_nothing_is_half_written(
     needing_them = (
         "CompareFaces",
         "DetectFaces",
+        "DetectText",
         "IndexFaces",
         "RecognizeCelebrities",
         "SearchFaces",

@@ -56,6 +56,11 @@ def test_celebrities_of_a_gallery(run: Run, stack: Any, sdk: str, tmp_path: Path
     stack.openrek("celebrities", "remove", "--all", "--region", REGION_OF_CELEBRITIES)
 
 
+def test_text_is_read_line_by_line(run: Run, sdk: str, sign: bytes, tmp_path: Path) -> None:
+    (tmp_path / "sign.jpg").write_bytes(sign)
+    run(sdk, "text", PICTURE=str(tmp_path / "sign.jpg"))
+
+
 def test_without_retries_a_throttled_call_fails(run: Run, sdk: str, small_server: Any) -> None:
     with small_server.full():
         run(sdk, "throttled", AWS_ENDPOINT_URL_REKOGNITION=small_server.endpoint)

@@ -89,6 +89,33 @@ const cases = {
     for (const name of names) await rekognition.deleteCollection({ CollectionId: name }).promise();
   },
 
+  async text() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const Image = { Bytes: await readFile(process.env.PICTURE) };
+    const { TextDetections: found, TextModelVersion } = await rekognition.detectText({ Image }).promise();
+    assert.equal(TextModelVersion, "3.0");
+    const lines = found.filter(({ Type }) => Type === "LINE");
+    const words = found.filter(({ Type }) => Type === "WORD");
+    assert.deepEqual(found, [...lines, ...words]);
+    assert.deepEqual(lines.map(({ DetectedText }) => DetectedText), ["NORTH GATE", "Closed", "Mind the step"]);
+    assert.ok(lines.every((line) => !("ParentId" in line)));
+    assert.deepEqual(
+      words.map(({ DetectedText, ParentId }) => [DetectedText, ParentId]),
+      [["NORTH", 0], ["GATE", 0], ["Closed", 1], ["Mind", 2], ["the", 2], ["step", 2]],
+    );
+    assert.ok(found.every(({ Geometry }) => Geometry.Polygon.length === 4 && Geometry.BoundingBox.Width > 0));
+    const RegionsOfInterest = [{ BoundingBox: { Left: 0, Top: 0.5, Width: 1, Height: 0.5 } }];
+    const below = await rekognition.detectText({ Image, Filters: { RegionsOfInterest } }).promise();
+    assert.deepEqual(
+      below.TextDetections.map(({ Type, DetectedText }) => [Type, DetectedText]),
+      [["LINE", "Mind the step"], ["WORD", "Mind"], ["WORD", "the"], ["WORD", "step"]],
+    );
+    const wrong = { RegionsOfInterest: [{ Polygon: [{ X: 0, Y: 0 }, { X: 1, Y: 1 }] }] };
+    await assert.rejects(rekognition.detectText({ Image, Filters: wrong }).promise(), {
+      code: "InvalidParameterException",
+    });
+  },
+
   async errors() {
     const rekognition = new AWS.Rekognition({ endpoint });
     const collection = { CollectionId: `v2-${randomUUID()}` };

@@ -13,8 +13,10 @@ import {
   GetCelebrityInfoCommand,
   DetectModerationLabelsCommand,
   HumanLoopQuotaExceededException,
+  DetectTextCommand,
   IndexFacesCommand,
   InvalidImageFormatException,
+  InvalidParameterException,
   ListCollectionsCommand,
   RecognizeCelebritiesCommand,
   Rekognition,
@@ -98,6 +100,31 @@ const cases = {
     }
     assert.deepEqual(pages, [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
     for (const name of names) await client.send(new DeleteCollectionCommand({ CollectionId: name }));
+  },
+
+  async text() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await readFile(process.env.PICTURE) };
+    const { TextDetections: found, TextModelVersion } = await client.send(new DetectTextCommand({ Image }));
+    assert.equal(TextModelVersion, "3.0");
+    const lines = found.filter(({ Type }) => Type === "LINE");
+    const words = found.filter(({ Type }) => Type === "WORD");
+    assert.deepEqual(found, [...lines, ...words]);
+    assert.deepEqual(lines.map(({ DetectedText }) => DetectedText), ["NORTH GATE", "Closed", "Mind the step"]);
+    assert.ok(lines.every((line) => !("ParentId" in line)));
+    assert.deepEqual(
+      words.map(({ DetectedText, ParentId }) => [DetectedText, ParentId]),
+      [["NORTH", 0], ["GATE", 0], ["Closed", 1], ["Mind", 2], ["the", 2], ["step", 2]],
+    );
+    assert.ok(found.every(({ Geometry }) => Geometry.Polygon.length === 4 && Geometry.BoundingBox.Width > 0));
+    const RegionsOfInterest = [{ BoundingBox: { Left: 0, Top: 0.5, Width: 1, Height: 0.5 } }];
+    const below = await client.send(new DetectTextCommand({ Image, Filters: { RegionsOfInterest } }));
+    assert.deepEqual(
+      below.TextDetections.map(({ Type, DetectedText }) => [Type, DetectedText]),
+      [["LINE", "Mind the step"], ["WORD", "Mind"], ["WORD", "the"], ["WORD", "step"]],
+    );
+    const wrong = { RegionsOfInterest: [{ Polygon: [{ X: 0, Y: 0 }, { X: 1, Y: 1 }] }] };
+    await assert.rejects(client.send(new DetectTextCommand({ Image, Filters: wrong })), InvalidParameterException);
   },
 
   async errors() {

@@ -1,0 +1,105 @@
+"""Text of one picture: look coarsely, look closely where text may be, read each box, put words and lines together."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference import text_boxes, text_regions
+from inference.batcher import Batcher
+from inference.crops import Crop
+from inference.models import text_orientation, text_recognizer
+from inference.models.text_recognizer import Reading, Strip
+from inference.pictures import Picture
+from inference.text_boxes import TextBox
+from inference.text_lines import certainty, lines
+from inference.types import Pixels, TextResult
+
+MOST_TURNS = 2
+"""Times that a picture is turned until its lines are level."""
+UPSIDE_DOWN, SURE = 0.5, 0.7
+"""Lines that are likelier upside down than this, or read with less certainty, or stand on end, are read the other way
+as well; the better reading counts."""
+
+
+@dataclass(frozen=True)
+class TextNetworks:
+    """The queues of the text networks, and where the pixel work beside them runs."""
+
+    detector: Batcher[Pixels, np.ndarray]
+    orientation: Batcher[Pixels, float]
+    recognizer: Batcher[Strip, Reading]
+    chores: Executor
+
+
+async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
+    """All text of a picture. Raises Overloaded."""
+    return await picture.once("text", lambda: _find(picture.pixels, networks))
+
+
+async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
+    boxes = await detect(image, networks)
+    read = await asyncio.gather(*(_read(image, box, networks) for box in boxes))
+    height, width = image.shape[:2]
+    return TextResult(width, height, lines(read, width, height))
+
+
+async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
+    """The boxes of all text. Raises Overloaded."""
+    loop = asyncio.get_running_loop()
+
+    async def look_at_all(degrees: float) -> tuple[Crop, np.ndarray]:
+        seen = await loop.run_in_executor(networks.chores, text_regions.whole, image, degrees)
+        return seen, await _look(seen, networks)
+
+    degrees = 0.0
+    first, probabilities = await look_at_all(degrees)
+    for _ in range(MOST_TURNS):
+        more = text_regions.tilt(probabilities)
+        if not more:
+            break
+        degrees += more
+        first, probabilities = await look_at_all(degrees)
+    looks = await loop.run_in_executor(networks.chores, text_regions.close_looks, image, first, probabilities, degrees)
+    if not looks:
+        return text_boxes.find(probabilities, first.to_picture)
+    maps = await asyncio.gather(*(_look(one, networks) for one in looks))
+    return await loop.run_in_executor(networks.chores, _boxes, maps, looks)
+
+
+async def _look(crop: Crop, networks: TextNetworks) -> np.ndarray:
+    return await networks.detector.submit(crop.pixels, key=crop.pixels.shape)
+
+
+def _boxes(maps: Sequence[np.ndarray], looks: Sequence[Crop]) -> list[TextBox]:
+    return [box for found, seen in zip(maps, looks, strict=True) for box in text_boxes.find(found, seen.to_picture)]
+
+
+async def _read(image: Pixels, box: TextBox, networks: TextNetworks) -> tuple[TextBox, Reading]:
+    """What a box says, and the box as it is to be held for that."""
+    loop = asyncio.get_running_loop()
+
+    async def read(held: TextBox) -> tuple[TextBox, Reading]:
+        strip = await loop.run_in_executor(networks.chores, _strip, image, held)
+        return held, await networks.recognizer.submit(strip, key=strip.pixels.shape)
+
+    async def is_upright(found: Reading) -> bool:
+        if certainty(found.scores) < SURE or text_boxes.is_on_end(box):
+            return False
+        glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
+        return await networks.orientation.submit(glimpse) < UPSIDE_DOWN
+
+    best = await read(box)
+    if await is_upright(best[1]):
+        return best
+    return max(best, await read(text_boxes.upside_down(box)), key=lambda way: certainty(way[1].scores))
+
+
+def _strip(image: Pixels, box: TextBox) -> Strip:
+    return text_recognizer.strip(text_boxes.cut(image, box))
+
+
+def _glimpse(image: Pixels, box: TextBox) -> Pixels:
+    return text_orientation.glimpse(text_boxes.cut(image, box))
