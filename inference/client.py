@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, PictureRequest
-from inference.types import FacesResult
+from inference.pipelines.request import FacesRequest, LabelsRequest, PictureRequest
+from inference.types import FacesResult, LabelsResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -63,6 +63,31 @@ class InferenceClient:
             attributes=attributes,
         )
         return wire.decode_faces(self._ask(asked, image, request_id))
+
+    def labels(
+        self,
+        image: bytes,
+        *,
+        labels: bool = True,
+        min_confidence: float = 55.0,
+        properties: bool = False,
+        max_colors: int = 10,
+        min_side: int = 80,
+        request_id: str = "",
+    ) -> LabelsResult:
+        """What a JPEG or PNG picture shows; the parameters but `request_id` are LabelsRequest's.
+
+        Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, Overloaded, CallerGone (after take_back of its
+        `request_id`), InferenceUnavailable.
+        """
+        asked = LabelsRequest(
+            labels=labels,
+            min_confidence=min_confidence,
+            properties=properties,
+            max_colors=max_colors,
+            min_side=min_side,
+        )
+        return wire.decode_labels(self._ask(asked, image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

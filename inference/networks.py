@@ -19,8 +19,10 @@ from inference.models import (
     object_detector,
 )
 from inference.packs.store import network_path
+from inference.pipelines import labels
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.labels import LabelNetworks
 from inference.pipelines.scene import SceneNetworks
 
 CROPS_PER_PICTURE = 16
@@ -60,6 +62,7 @@ class Networks:
 
     faces: FaceNetworks
     scene: SceneNetworks
+    labels: LabelNetworks
     chores: Executor
 
 
@@ -83,7 +86,9 @@ class Loader:
 def load(settings: ModelServerSettings) -> Networks:
     """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
     loader = Loader(settings)
-    return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
+    faces, scene = _faces(loader), _scene(loader)
+    curves = (similarity.curve(settings.pack, measure) for measure in ("object_score", "class_probability"))
+    return Networks(faces, scene, labels=labels.of_pack(scene, faces, *curves), chores=loader.chores)
 
 
 def _faces(loader: Loader) -> FaceNetworks:

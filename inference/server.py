@@ -23,7 +23,8 @@ from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import find_faces
-from inference.pipelines.request import FacesRequest, PictureRequest
+from inference.pipelines.labels import find_labels
+from inference.pipelines.request import FacesRequest, LabelsRequest, PictureRequest
 
 log = logging.getLogger("inference")
 
@@ -90,6 +91,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
+        task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

@@ -50,14 +50,15 @@ class Calibration:
 @cache
 def of_pack(name: str) -> Calibration:
     """The calibration of a pack. Raises packs.errors.UnknownPack."""
-    pack = catalogue.load(name)
-    curves = {
-        str(entry["measure"]): Curve(
-            *(tuple(float(x) for x in column) for column in zip(*entry["points"], strict=True))
-        )
-        for entry in pack.calibration
-    }
-    return Calibration(pack.face_model_version, curves["face_score"], curves["face_cosine"])
+    return Calibration(catalogue.load(name).face_model_version, curve(name, "face_score"), curve(name, "face_cosine"))
+
+
+@cache
+def curve(pack: str, measure: str) -> Curve:
+    """The curve of one measure. Raises packs.errors.UnknownPack, and StopIteration when the pack lacks it."""
+    points = next(entry["points"] for entry in catalogue.load(pack).calibration if entry.get("measure") == measure)
+    raw, calibrated = (tuple(float(x) for x in column) for column in zip(*points, strict=True))
+    return Curve(raw, calibrated)
 
 
 @cache
@@ -68,11 +69,6 @@ def of_version(face_model_version: str) -> Calibration:
         if calibration.face_model_version == face_model_version:
             return calibration
     raise KeyError(face_model_version)
-
-
-def _curve(points: list[tuple[float, float]]) -> Curve:
-    raw, calibrated = zip(*points, strict=True)
-    return Curve(raw, calibrated)
 
 
 def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:

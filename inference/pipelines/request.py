@@ -47,3 +47,16 @@ class FacesRequest(PictureRequest):
     max_faces: int | None = None
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelsRequest(PictureRequest):
+    """Labels of at least `min_confidence` where `labels` is set; image properties, with at most `max_colors` colours
+    for a region, where `properties` is."""
+
+    task = "labels"
+    min_side: int = 80
+    labels: bool = True
+    min_confidence: float = 55.0
+    properties: bool = False
+    max_colors: int = 10
