@@ -43,13 +43,14 @@ def dominant(pixels: Pixels, most: int) -> tuple[DominantColor, ...]:
     """The colours of at least LEAST_PERCENT of uint8 [..., 3] RGB pixels, largest share first, at most `most`."""
     cells = (pixels.reshape(-1, 3) // _STEP).astype(np.int32)
     names = _nearest()[cells[:, 0], cells[:, 1], cells[:, 2]]
-    percents = np.bincount(names, minlength=len(_NAMES)) * (100 / max(len(names), 1))
+    percents = 100 * np.bincount(names, minlength=len(_NAMES)) / max(len(names), 1)
     order = np.argsort(-percents, kind="stable")[:most]
-    return tuple(
-        DominantColor(*_rgb(_NAMES[n][0]), *_NAMES[n], float(percents[n]))
-        for n in order
-        if percents[n] >= LEAST_PERCENT
-    )
+    return tuple(_color(*_NAMES[int(n)], float(percents[n])) for n in order if percents[n] >= LEAST_PERCENT)
+
+
+def _color(css: str, simplified: str, percent: float) -> DominantColor:
+    red, green, blue = _rgb(css)
+    return DominantColor(red, green, blue, css, simplified, percent)
 
 
 @cache
@@ -57,9 +58,8 @@ def _nearest() -> np.ndarray:
     """uint8 [32, 32, 32]: the nearest colour, by distance in CIELAB, of each cell of _STEP RGB values a side."""
     middles = np.arange(_STEP // 2, 256, _STEP, dtype=np.float32)
     cube = np.stack(np.meshgrid(middles, middles, middles, indexing="ij"), -1).reshape(-1, 3)
-    distances = np.linalg.norm(
-        _lab(cube)[:, None] - _lab(np.array([_rgb(css) for css, _ in _NAMES], np.float32))[None], axis=2
-    )
+    named = np.array([_rgb(css) for css, _ in _NAMES], np.float32)
+    distances = np.linalg.norm(_lab(cube)[:, None] - _lab(named)[None], axis=2)
     side = len(middles)
     return np.asarray(distances.argmin(axis=1).astype(np.uint8).reshape(side, side, side))
 

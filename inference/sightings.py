@@ -12,6 +12,9 @@ from inference.similarity import Curve
 from inference.taxonomy import labels as taxonomy
 from inference.types import Box, Instance, Label
 
+MOST_OVERLAP = 0.7
+"""Intersection over union of two boxes of one class that are two things."""
+
 
 @dataclass(frozen=True)
 class Sightings:
@@ -22,6 +25,16 @@ class Sightings:
 
     confidences: Mapping[str, float] = field(default_factory=dict)
     instances: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+
+
+def distinct(found: Objects) -> Objects:
+    """Without boxes that are nearly a surer box of the same class: the detector sees large things twice."""
+    kept: list[int] = []
+    for n, box in enumerate(found.boxes):
+        rivals = [m for m in kept if found.classes[m] == found.classes[n]]
+        if not rivals or _overlaps(box, found.boxes[rivals]).max() <= MOST_OVERLAP:
+            kept.append(n)
+    return Objects(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
 def of_objects(found: Objects, scores: Curve) -> Sightings:
@@ -43,7 +56,7 @@ def of_classes(seen: Classes, probabilities: Curve) -> Sightings:
     """A label's probability is the sum over the classes that stand for it or for one of its descendants;
     `probabilities` maps it, 0..1, to 0..100."""
     names, stand_for = _class_labels()
-    likely = np.exp(seen.logits - seen.logits.max())
+    likely = np.exp(seen.logits.astype(np.float64) - seen.logits.max())
     shares = (likely / likely.sum()) @ stand_for
     confidences = np.interp(shares, probabilities.raw, probabilities.calibrated)
     return Sightings(dict(zip(names, confidences.tolist(), strict=True)))
@@ -74,9 +87,17 @@ def _label(name: str, confidence: float, instances: tuple[Instance, ...]) -> Lab
     return Label(name, confidence, entry.parents, entry.aliases, entry.category, instances)
 
 
+def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of float [4] (left, top, width, height) with float [N, 4]."""
+    starts = np.maximum(box[:2], others[:, :2])
+    ends = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
+    common = (ends - starts).clip(0).prod(axis=1)
+    return np.asarray(common / (box[2:].prod() + others[:, 2:].prod(axis=1) - common))
+
+
 @cache
 def _class_labels() -> tuple[tuple[str, ...], np.ndarray]:
-    """The labels that the 1000 classes stand for, ancestors too, and float32 [1000, labels], 1 where a class does."""
+    """The labels that the 1000 classes stand for, ancestors too, and float64 [1000, labels], 1 where a class does."""
     closures = [taxonomy.closure(one.labels) for one in taxonomy.classes("imagenet")]
     names = tuple(sorted(frozenset().union(*closures)))
-    return names, np.array([[name in closed for name in names] for closed in closures], np.float32)
+    return names, np.array([[name in closed for name in names] for closed in closures], np.float64)

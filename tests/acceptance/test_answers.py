@@ -109,6 +109,10 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
     ],
+    "DetectLabels": lambda scene: [
+        Call({"Image": scene.group, "MinConfidence": 10}, ("Labels",)),
+        Call({"Image": scene.group, "Features": ["GENERAL_LABELS", "IMAGE_PROPERTIES"]}, ("Labels", "ImageProperties")),
+    ],
     "DisassociateFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},

@@ -10,6 +10,7 @@ import {
   DeleteCollectionCommand,
   DeleteFacesCommand,
   DescribeCollectionCommand,
+  DetectLabelsCommand,
   IndexFacesCommand,
   InvalidImageFormatException,
   ListCollectionsCommand,
@@ -85,6 +86,24 @@ const cases = {
     }
     assert.deepEqual(pages, [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
     for (const name of names) await client.send(new DeleteCollectionCommand({ CollectionId: name }));
+  },
+
+  async labels() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("eileen_collins") };
+    const found = await client.send(new DetectLabelsCommand({ Image, Features: ["GENERAL_LABELS", "IMAGE_PROPERTIES"] }));
+    const names = found.Labels.map(({ Name }) => Name);
+    assert.ok(["Person", "Woman", "Face"].every((name) => names.includes(name)), names.join());
+    for (const { Confidence, Parents, Categories, Instances } of found.Labels) {
+      assert.ok(Confidence >= 55 && Confidence <= 100);
+      assert.ok(Parents.every(({ Name }) => names.includes(Name)));
+      assert.equal(Categories.length, 1);
+      for (const { BoundingBox } of Instances) assert.ok(BoundingBox.Width > 0 && BoundingBox.Width <= 1);
+    }
+    assert.equal(found.LabelModelVersion, "3.0");
+    assert.match(found.ImageProperties.DominantColors[0].HexCode, /^#[0-9a-f]{6}$/);
+    const only = await client.send(new DetectLabelsCommand({ Image, MaxLabels: 5, Settings: { GeneralLabels: { LabelInclusionFilters: ["Woman"] } } }));
+    assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
   },
 
   async errors() {
