@@ -12,6 +12,15 @@ from api import validation
 from benchmarks import hostile_pictures
 
 REFUSALS = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
+REFUSED = (
+    "GIF", "PNG bomb", "PNG cut off", "PNG 10001 wide", "PNG with rubbish for data", "JPEG cut off", "JPEG 65535 x 65535",
+    "JPEG 1 x 1", "JPEG of thousands of scans",
+)  # fmt: skip
+ODD = (
+    "PNG animated", "PNG flat and transparent at the most pixels", "JPEG at the most pixels to a side",
+    "JPEG CMYK without Adobe marker", "JPEG with orientation 99",
+)  # fmt: skip
+"""Some of what test_hostile_pictures.py sends in full to another operation: there is one decoder for all."""
 BOTH = ["GENERAL_LABELS", "IMAGE_PROPERTIES"]
 PEOPLE = "Person Description"
 
@@ -92,7 +101,7 @@ def test_inclusion_and_exclusion_by_name_and_category(client: Any, collins: byte
         assert left.keys() == names and all(left[one] == every[one] for one in left), name
     both = _filtered(client, collins, LabelInclusionFilters=["Woman", "Face"], LabelExclusionFilters=["Face"])
     assert both == {"Woman": every["Woman"]}, "its parents stay although they are filtered out"
-    assert _filtered(client, collins, LabelInclusionFilters=["woman", "Human", "a,b", "?&=%"]) == {}
+    assert _filtered(client, collins, LabelInclusionFilters=["woman", "Human", "No such label"]) == {}
     first = _labels(client, collins, MaxLabels=1, Settings={"GeneralLabels": {"LabelInclusionFilters": ["Woman"]}})
     assert first.keys() == {"Woman"}, "filters come before the cut"
 
@@ -169,14 +178,14 @@ def test_a_mirrored_portrait_has_mirrored_boxes(client: Any, collins: bytes, as_
     assert mirrored["Top"] == pytest.approx(box["Top"], abs=0.06)
 
 
-@pytest.mark.parametrize("name", hostile_pictures.REFUSED)
+@pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_decent_picture_is_refused(client: Any, name: str) -> None:
     with pytest.raises(ClientError) as refused:
         client.detect_labels(Image={"Bytes": hostile_pictures.REFUSED[name]()}, Features=BOTH)
     assert refused.value.response["Error"]["Code"] in REFUSALS
 
 
-@pytest.mark.parametrize("name", hostile_pictures.ACCEPTED)
+@pytest.mark.parametrize("name", ODD)
 def test_what_is_only_odd_is_answered(client: Any, name: str) -> None:
     answer = _detect(client, hostile_pictures.ACCEPTED[name](), Features=BOTH, MinConfidence=0)
     assert answer["Labels"] and answer["ImageProperties"]["Quality"]
