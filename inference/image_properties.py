@@ -20,29 +20,26 @@ LEAST_SHARE = 0.02
 
 
 def measure(image: Pixels, foreground: Sequence[Box], most_colors: int) -> ImageProperties:
-    """Of an upright picture; the foreground is what lies in the boxes, and is absent where there is none."""
-    small = reduced(image)
-    inside = np.zeros(small.shape[:2], bool)
+    """Of an upright picture, `reduced`; the foreground is what lies in the boxes, and is absent where there is none."""
+    inside = np.zeros(image.shape[:2], bool)
     for box in foreground:
-        rows, columns = _span(box, small)
-        inside[rows, columns] = True
+        inside[_span(box, image)] = True
     share = float(inside.mean())
     apart = LEAST_SHARE <= share <= 1 - LEAST_SHARE
     return ImageProperties(
-        image=_region(small, np.ones_like(inside), most_colors, contrast=True),
-        foreground=_region(small, inside, most_colors) if share >= LEAST_SHARE else None,
-        background=_region(small, ~inside, most_colors) if apart else None,
+        image=_region(image, np.ones_like(inside), most_colors, contrast=True),
+        foreground=_region(image, inside, most_colors) if share >= LEAST_SHARE else None,
+        background=_region(image, ~inside, most_colors) if apart else None,
     )
 
 
 def box_colors(image: Pixels, boxes: Sequence[Box], most_colors: int) -> list[tuple[DominantColor, ...]]:
-    """The dominant colours inside each box of an upright picture."""
-    small = reduced(image)
-    return [colors.dominant(small[_span(box, small)], most_colors) for box in boxes]
+    """The dominant colours inside each box of an upright picture, `reduced`."""
+    return [colors.dominant(image[_span(box, image)], most_colors) for box in boxes]
 
 
 def reduced(image: Pixels) -> Pixels:
-    """With a long side of at most LONG_SIDE."""
+    """An upright picture with a long side of at most LONG_SIDE."""
     scale = LONG_SIDE / max(image.shape[:2])
     if scale >= 1:
         return image

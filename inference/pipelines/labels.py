@@ -80,8 +80,9 @@ def _with_properties(image: Pixels, labels: tuple[Label, ...], found: Sightings,
         for instance in some
         if instance.confidence >= LEAST_FOREGROUND_CONFIDENCE
     ]
-    coloured = tuple(_coloured(label, image, most_colors if label.name in found.instances else 0) for label in labels)
-    return LabelsResult(coloured, image_properties.measure(image, foreground, most_colors))
+    small = image_properties.reduced(image)
+    coloured = tuple(_coloured(label, small, most_colors if label.name in found.instances else 0) for label in labels)
+    return LabelsResult(coloured, image_properties.measure(small, foreground, most_colors))
 
 
 def _coloured(label: Label, image: Pixels, most_colors: int) -> Label:
