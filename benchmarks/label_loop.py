@@ -4,13 +4,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from inference import face_geometry, sightings, similarity
 from inference.crops import onto
 from inference.images import decode
 from inference.models import face_attributes, face_detector, face_mesh, image_classifier, iris, object_detector
-from inference.models.object_detector import CLASSES
 from inference.packs.store import network_path
 from inference.pipelines import faces, people
 from inference.pipelines.face_attributes import AGE_ENLARGEMENT
@@ -49,10 +46,9 @@ def plain_loop(models: Path) -> Callable[[bytes], object]:
         image = decode(picture, min_side=80)
         (found,) = objects.predict([object_detector.fit(image)])
         (seen,) = classes.predict([image_classifier.fit(image)])
-        persons = found.scores[found.classes == CLASSES.index("person")]
-        if np.any(persons >= people.LEAST_PERSON_SCORE):
+        things = sightings.of_objects(sightings.distinct(found), scores)
+        if things.confidences.get("Person", 0.0) >= people.LEAST_PERSON_CONFIDENCE:
             look_at_faces(image)
-        said = [sightings.of_objects(found, scores), sightings.of_classes(seen, probabilities)]
-        return sightings.to_labels(said, 55.0)
+        return sightings.to_labels([things, sightings.of_classes(seen, probabilities)], 55.0)
 
     return detect

@@ -10,7 +10,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from inference import image_properties, sightings
-from inference.models.object_detector import Objects
 from inference.pictures import Picture
 from inference.pipelines import people, scene
 from inference.pipelines.faces import FaceNetworks
@@ -38,17 +37,17 @@ def of_pack(scenes: SceneNetworks, faces: FaceNetworks, scores: Curve, probabili
     """With the taggers of a pack: object detector, image classifier, face networks. The curves calibrate the scores of
     the first and the probabilities of the second."""
 
-    async def seen(picture: Picture) -> Objects:
-        return sightings.distinct(await scene.objects(picture, scenes))
+    async def look(picture: Picture) -> Sightings:
+        return sightings.of_objects(sightings.distinct(await scene.objects(picture, scenes)), scores)
 
     async def objects(picture: Picture) -> Sightings:
-        return sightings.of_objects(await seen(picture), scores)
+        return await picture.once("labels of objects", lambda: look(picture))
 
     async def classes(picture: Picture) -> Sightings:
         return sightings.of_classes(await scene.classes(picture, scenes), probabilities)
 
     async def persons(picture: Picture) -> Sightings:
-        return await people.find_people(picture, await seen(picture), scores, faces)
+        return await people.find_people(picture, await objects(picture), faces)
 
     return LabelNetworks((objects, classes, persons), objects, scenes.chores)
 

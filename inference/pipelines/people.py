@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from inference.models.face_detector import Detections
-from inference.models.object_detector import CLASSES, Objects
 from inference.pictures import Picture
 from inference.pipelines import face_attributes, faces
 from inference.pipelines.faces import FaceNetworks
 from inference.sightings import Sightings
-from inference.similarity import Curve
 from inference.types import Box, Face, Instance
 
-LEAST_PERSON_SCORE = 0.2
+LEAST_PERSON_CONFIDENCE = 17.0
 """Of the surest person, for faces to be looked for. Pictures under it have no sure face either (docs/accuracy.md)."""
 LEAST_FACE_PIXELS = 32
 MOST_FACES = 16
@@ -24,10 +22,10 @@ AGE_CONFIDENCE = 97.0
 PEOPLE, CROWD = 2, 10
 
 
-async def find_people(picture: Picture, found: Objects, scores: Curve, networks: FaceNetworks) -> Sightings:
-    """Labels beside Person, whose boxes are the detector's: each repeats boxes of those. Raises Overloaded."""
-    persons = _persons(found, scores)
-    if not persons or persons[0].confidence < scores.up(LEAST_PERSON_SCORE):
+async def find_people(picture: Picture, found: Sightings, networks: FaceNetworks) -> Sightings:
+    """Labels beside Person, whose boxes were `found` before: each repeats those it fits. Raises Overloaded."""
+    persons = found.instances.get("Person", ())
+    if not persons or persons[0].confidence < LEAST_PERSON_CONFIDENCE:
         return Sightings()
     confidences = {
         name: persons[n - 1].confidence for name, n in (("People", PEOPLE), ("Crowd", CROWD)) if n <= len(persons)
@@ -56,15 +54,6 @@ def told_by(face: Face) -> dict[str, float]:
         if "Adult" in told:
             told["Man" if gender.value == "male" else "Woman"] = min(gender.confidence, AGE_CONFIDENCE)
     return told
-
-
-def _persons(found: Objects, scores: Curve) -> list[Instance]:
-    """Surest first."""
-    which = found.classes == CLASSES.index("person")
-    return [
-        Instance(Box(*(float(x) for x in box)), scores.up(float(score)))
-        for box, score in zip(found.boxes[which], found.scores[which], strict=True)
-    ]
 
 
 async def _described(picture: Picture, detections: Detections, networks: FaceNetworks) -> list[Face]:
