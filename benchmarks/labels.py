@@ -7,16 +7,21 @@ knows are counted apart. The most specific labels of an answer are those without
 """
 
 import argparse
+import io
+import itertools
 import json
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from tqdm import tqdm
 
 from benchmarks import endpoint, label_truth, record
+from benchmarks.attributes import DEGRADATIONS
 from benchmarks.detection import Rectangle
 from benchmarks.label_truth import Truth
 from benchmarks.verification import large_enough
@@ -24,7 +29,7 @@ from inference.taxonomy import labels as taxonomy
 
 BANDS = ((55, 70), (70, 80), (80, 90), (90, 95), (95, 98), (98, 100.1))
 LEAST_OVERLAP = 0.5
-PORTRAITS = 200
+PORTRAITS, DEGRADED = 200, 20
 EXAMPLE = "Example: python -m benchmarks.labels ../shared/evaldata --save labels --plot benchmarks/results/labels.png"
 Answer = list[dict[str, Any]]
 """The Labels of one picture."""
@@ -65,6 +70,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
         "object_detection": _right(objects) | _objects(objects) | {"boxes": _boxes(objects)},
         "confidence": _reliability(both),
         "categories": _categories(both),
+        "quality": _quality(client, [truth.picture for truth, _ in objects][:DEGRADED]),
         "portraits": _portraits(client, folder / "face_verification_lfw"),
     }
 
@@ -102,16 +108,13 @@ def _most_specific(answer: Answer) -> list[dict[str, Any]]:
 def _one_class(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
     """How often the surest of the most specific labels is right, how often the class's own labels are all there, and
     the pictures where they are not: class, and the surest most specific label said instead."""
-    first = [(truth, _most_specific(answer)[:1]) for truth, answer in pairs]
+    surest = [(truth, next(iter(_most_specific(answer)), {"Name": ""})["Name"]) for truth, answer in pairs]
     missed: Counter[tuple[str, str]] = Counter()
-    for truth, answer in pairs:
+    for (truth, answer), (_, said) in zip(pairs, surest, strict=True):
         if not _leaves(truth.annotated) <= {label["Name"] for label in answer}:
-            said = next((label["Name"] for label in _most_specific(answer)), "nothing")
             missed[truth.item["label"], said] += 1
     return {
-        "surest_specific_right": _share(
-            sum(truth.right >= {s["Name"] for s in some} for truth, some in first if some), len(first)
-        ),
+        "surest_specific_right": _share(sum(name in truth.right for truth, name in surest), len(surest)),
         "class_found": _share(len(pairs) - missed.total(), len(pairs)),
         "missed": [{"class": name, "said": said, "times": times} for (name, said), times in missed.most_common()],
     }
@@ -225,6 +228,24 @@ def _portraits(client: Any, folder: Path) -> dict[str, Any]:
     return {"pictures": len(known), **called}
 
 
+def _quality(client: Any, paths: Sequence[Path]) -> dict[str, Any]:
+    """The median of a measure at each step of a growing degradation, and the share of steps at which it falls."""
+    figures = {}
+    for name, steps in DEGRADATIONS.items():
+        values = [[_measured(client, step(Image.open(path).convert("RGB")), name) for step in steps] for path in paths]
+        falls = [a > b for picture in values for a, b in itertools.pairwise(picture)]
+        medians = [round(statistics.median(step), 1) for step in zip(*values, strict=True)]
+        figures[name] = {"medians": medians, "falls": _share(sum(falls), len(falls))}
+    return figures
+
+
+def _measured(client: Any, picture: Image.Image, name: str) -> float:
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    answer = client.detect_labels(Image={"Bytes": encoded.getvalue()}, Features=["IMAGE_PROPERTIES"])
+    return float(answer["ImageProperties"]["Quality"][name])
+
+
 def _share(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
@@ -241,19 +262,14 @@ def draw(result: dict[str, Any], path: Path) -> None:
     middles = [(row["from"] + row["to"]) / 2 for row in rows]
     left.plot([50, 100], [50, 100], color="grey", linewidth=1)
     left.plot(middles, [100 * row["right"] / row["all"] for row in rows], "o-")
-    for middle, row in zip(middles, rows, strict=True):
-        left.annotate(
-            f"{row['all']}",
-            (middle, 100 * row["right"] / row["all"]),
-            (0, -14),
-            textcoords="offset points",
-            ha="center",
-        )
+    for n, (middle, row) in enumerate(zip(middles, rows, strict=True)):
+        place = (middle, 100 * row["right"] / row["all"])
+        left.annotate(f"{row['all']}", place, (0, -16 if n % 2 else 8), textcoords="offset points", ha="center")
     left.set(
         xlabel="Confidence",
         ylabel="labels that are right, %",
         title="How right labels are (their number)",
-        ylim=(40, 102),
+        ylim=(40, 105),
     )
     table = {name: row for name, row in result["categories"].items() if row["there"] >= 5 and row["said"] >= 3}
     places = range(len(table))
