@@ -1,9 +1,10 @@
 """DetectLabels through an endpoint on labelled pictures: are its labels right, and does it find what is there.
 
-The folder holds image_labels (one ImageNet class a picture), object_detection (all COCO objects) and
-face_verification_lfw (gender of portraits). A label is right when the annotations, as labels of the taxonomy with their
-ancestors, have it, or when a judgement by eye (label_judgements.json) says that it is to be seen; labels that neither
-knows are counted apart. The most specific labels of an answer are those without a descendant in it.
+The folder holds image_labels (one ImageNet class a picture), object_detection (all COCO objects),
+face_verification_lfw (gender of portraits) and face_attributes (ages). A label is right when the annotations, as labels
+of the taxonomy with their ancestors, have it, or when a judgement by eye (label_judgements.json) says that it is to be
+seen; labels that neither knows are counted apart. The most specific labels of an answer are those without a descendant
+in it.
 """
 
 import argparse
@@ -25,11 +26,13 @@ from benchmarks.attributes import DEGRADATIONS
 from benchmarks.detection import Rectangle
 from benchmarks.label_truth import Truth
 from benchmarks.verification import large_enough
+from inference.pipelines import people
 from inference.taxonomy import labels as taxonomy
 
 BANDS = ((55, 70), (70, 80), (80, 90), (90, 95), (95, 98), (98, 100.1))
 LEAST_OVERLAP = 0.5
 PORTRAITS, DEGRADED = 200, 20
+YEARS_OF_MAJORITY = 18
 EXAMPLE = "Example: python -m benchmarks.labels ../shared/evaldata --save labels --plot benchmarks/results/labels.png"
 Answer = list[dict[str, Any]]
 """The Labels of one picture."""
@@ -72,6 +75,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
         "categories": _categories(both),
         "quality": _quality(client, [truth.picture for truth, _ in objects][:DEGRADED]),
         "portraits": _portraits(client, folder / "face_verification_lfw"),
+        "ages": _ages(client, folder / "face_attributes"),
     }
 
 
@@ -226,6 +230,23 @@ def _portraits(client: Any, folder: Path) -> dict[str, Any]:
         called["right_gender"] += right in names
         called["wrong_gender"] += wrong in names
     return {"pictures": len(known), **called}
+
+
+def _ages(client: Any, folder: Path) -> dict[str, Any]:
+    """How right the age ranges are by which persons are called Adult or Child."""
+    called: Counter[str] = Counter()
+    for item in tqdm(json.loads((folder / "annotations.json").read_text())["items"], desc="ages", file=sys.stderr):
+        image = {"Bytes": large_enough((folder / item["file"]).read_bytes())}
+        for face in client.detect_faces(Image=image, Attributes=["AGE_RANGE"])["FaceDetails"][:1]:
+            if face["AgeRange"]["High"] <= people.MOST_CHILD_YEARS:
+                called["child"] += 1
+                called["child_rightly"] += item["age"] < YEARS_OF_MAJORITY
+            elif face["AgeRange"]["Low"] >= people.LEAST_ADULT_YEARS:
+                called["adult"] += 1
+                called["adult_rightly"] += item["age"] >= YEARS_OF_MAJORITY
+            else:
+                called["neither"] += 1
+    return dict(called)
 
 
 def _quality(client: Any, paths: Sequence[Path]) -> dict[str, Any]:
