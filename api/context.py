@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from storage.tenant import Tenant
@@ -23,7 +23,8 @@ class ApiSettings:
     `threads` requests are handled at a time and `in_progress_limit` held at all; one more gets a
     ThrottlingException. With `check_answers` an answer that breaks the service model is an internal error.
     An account may call each operation `account_requests_per_second` times, and have `most_collections` in a region;
-    None is no limit. New collections are made with `face_model_version`, which the model server must serve.
+    None is no limit. New collections are made with `face_model_version`, which the model server must serve. Reviews by
+    people start at `human_loop_endpoint_url`.
     """
 
     version: str
@@ -38,11 +39,15 @@ class ApiSettings:
     most_collections: int | None = None
     most_faces_in_a_collection: int = 20_000_000
     most_users_in_a_collection: int = 10_000_000
+    human_loop_endpoint_url: str | None = None
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that handlers use, one of each per process; all are safe to share between threads."""
+    """The parts that handlers use, one of each per process; all are safe to share between threads.
+
+    `secret_key` (32 bytes) is what crops of faces are encrypted with.
+    """
 
     pool: ConnectionPool
     inference: InferenceClient
@@ -50,6 +55,7 @@ class Services:
     objects: ObjectStore
     tokens: TokenSealer
     settings: ApiSettings
+    secret_key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,9 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
     ),
     storage.errors.TooManyUsers: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.TooManyFacesOfUser: lambda error: ServiceQuotaExceededException(str(error)),
+    storage.errors.CelebrityNotFound: lambda error: ResourceNotFoundException(
+        f"The celebrity id: {error.values['name']} does not exist"
+    ),
     storage.errors.TooManyTags: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.FaceNotFound: lambda error: InvalidParameterException("faceId was not found in the collection."),
     storage.errors.TokenReused: lambda error: IdempotentParameterMismatchException(

@@ -1,8 +1,8 @@
 """Attributes, landmarks and pose through an endpoint: DetectFaces with ALL on labelled faces.
 
-The folder holds the sets face_verification_ytf (68 points), face_verification_lfw (gender), face_attributes (age and
-gender) and face_emotion; labels of yes-or-no attributes on their pictures, made by eye, are in attribute_labels.json.
-Of several faces in a picture the labelled one is that nearest to the 68 points, or else to the picture's middle.
+The folder holds the sets that attribute_labels.json names, among them face_verification_ytf (68 points),
+face_verification_lfw (gender), face_attributes (age and gender) and face_emotion. Thresholds and confidences were
+fitted to these faces: benchmarks.attribute_fits tells how fits do on faces that they have not seen.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import itertools
 import json
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,21 @@ from PIL import Image, ImageEnhance, ImageFilter
 from tqdm import tqdm
 
 from benchmarks import endpoint, record
+from benchmarks.labelled_faces import GENDERED, LabelledFace, labelled
+from benchmarks.scores import balanced, reliability
 from benchmarks.verification import large_enough
 from inference.pose import head_pose
+from inference.types import Pose
 
-LABELS = Path(__file__).parent / "attribute_labels.json"
 MEMBERS = {
     "smile": "Smile",
     "mouth_open": "MouthOpen",
     "eyes_open": "EyesOpen",
     "eyeglasses": "Eyeglasses",
+    "sunglasses": "Sunglasses",
+    "beard": "Beard",
     "mustache": "Mustache",
+    "face_occluded": "FaceOccluded",
 }
 POINTS68 = {
     "mouthLeft": (48,), "mouthRight": (54,), "nose": (30,), "eyeLeft": tuple(range(36, 42)),
@@ -41,15 +46,17 @@ POINTS68 = {
     "midJawlineRight": (12,), "upperJawlineRight": (16,),
 }  # fmt: skip
 """Landmark -> the labelled points whose mean it is. The pupils are the eyes' points again."""
-CONFIDENCES = ((50, 60), (60, 75), (75, 90), (90, 97), (97, 100.1))
-OLDEST, YOUNGEST_WITH_GENDER = 80, 13
+OLDEST = 80
+TURNS, TURNED = (0, 30, 90, 180, 270), 40
+"""Degrees, clockwise, by which every so many of the 68-point faces are turned."""
 DEGRADED = 40
 DEGRADATIONS: dict[str, Sequence[Callable[[Image.Image], Image.Image]]] = {
     "Sharpness": [lambda face, r=radius: face.filter(ImageFilter.GaussianBlur(r)) for radius in (0, 1, 2, 4)],  # type: ignore[misc]
     "Brightness": [lambda face, s=share: ImageEnhance.Brightness(face).enhance(s) for share in (1, 0.6, 0.3, 0.1)],  # type: ignore[misc]
 }
 EXAMPLE = "Example: python -m benchmarks.attributes ../shared/evaldata"
-Found = dict[str, dict[str, Any]]
+Pair = tuple[LabelledFace, dict[str, Any]]
+"""A labelled face, and its FaceDetail."""
 
 
 def main() -> int:
@@ -67,80 +74,111 @@ def main() -> int:
 
 def measure(client: Any, folder: Path) -> dict[str, Any]:
     """All figures; see the module's text."""
-    sets = {
-        name: {f"{name}/{item['file']}": item for item in _items(folder / name)}
-        for name in ("face_verification_ytf", "face_verification_lfw", "face_attributes", "face_emotion")
-    }
-    labels = {name: set(text.split()) for name, text in json.loads(LABELS.read_text())["faces"].items()}
-    targets = {name: item for items in sets.values() for name, item in items.items()}
-    wanted = dict.fromkeys([*targets, *labels])
-    found = {name: _detect(client, folder / name, targets.get(name, {})) for name in tqdm(wanted, file=sys.stderr)}
-    seen = {name: face for name, face in found.items() if face is not None}
-    lfw, aged = sets["face_verification_lfw"], sets["face_attributes"]
-    grown = {name: item for name, item in aged.items() if item["age"] >= YOUNGEST_WITH_GENDER}
+    pictures, found = labelled(folder), list[tuple[LabelledFace, dict[str, Any] | None]]()
+    for path, faces in tqdm(pictures.items(), file=sys.stderr):
+        found += zip(faces, _detect(client, path.read_bytes(), faces), strict=True)
+    seen = [(face, given) for face, given in found if given is not None]
+
+    def of(name: str, **least: int) -> list[Pair]:
+        return [pair for pair in seen if name in pair[0].item and all(pair[0].item[k] >= v for k, v in least.items())]
+
+    lfw = [pair for pair in of("gender") if not {"age", "emotion"} & pair[0].item.keys()]
+    stills = [path for path, faces in pictures.items() if "landmarks68" in faces[0].item]
+    portraits = [path for path in pictures if path.parent.parent.name == "face_verification_lfw"]
     return {
-        "pictures": len(wanted),
-        "pictures_without_face": len(wanted) - len(seen),
-        "landmarks": _landmarks(sets["face_verification_ytf"], seen),
-        "pose": _pose(sets["face_verification_ytf"], seen),
-        "age": _age(aged, seen),
-        "gender": {name: _gender(items, seen) for name, items in (("lfw", lfw), ("utk_13_and_older", grown))},
-        "emotions": _emotions(sets["face_emotion"], seen),
-        **{name: _yes_or_no(name, labels, seen) for name in MEMBERS},
-        "quality": _quality(client, [folder / name for name in list(lfw)[:DEGRADED]]),
+        "faces": len(found),
+        "faces_not_found": len(found) - len(seen),
+        "landmarks": _landmarks(of("landmarks68")),
+        "pose": _pose(of("landmarks68")),
+        "turned": {str(turn): _turned(client, stills[:: len(stills) // TURNED], pictures, turn) for turn in TURNS},
+        "age": _age(of("age")),
+        "gender": {"lfw": _gender(lfw), "utk_13_and_older": _gender(of("age", age=GENDERED))},
+        "emotions": _emotions(of("emotion")),
+        **{name: _yes_or_no(name, seen) for name in MEMBERS},
+        "quality": _quality(client, portraits[:DEGRADED]),
     }
 
 
-def _items(folder: Path) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = json.loads((folder / "annotations.json").read_text())["items"]
-    return items
-
-
-def _detect(client: Any, path: Path, item: dict[str, Any]) -> dict[str, Any] | None:
-    """The labelled face of a picture, with its landmarks in pixels as `points`."""
-    data = path.read_bytes()
-    size = np.array(Image.open(io.BytesIO(data)).size)
-    labelled = np.mean(item["landmarks68"], axis=0) if "landmarks68" in item else size / 2
+def _detect(client: Any, data: bytes, labels: Sequence[LabelledFace]) -> list[dict[str, Any] | None]:
+    """The labelled faces of a picture, with their landmarks in pixels as `points`."""
+    width, height = Image.open(io.BytesIO(data)).size
+    size = np.array([width, height])
     faces = client.detect_faces(Image={"Bytes": large_enough(data)}, Attributes=["ALL"])["FaceDetails"]
-    if not faces:
-        return None
-    face: dict[str, Any] = min(faces, key=lambda one: float(np.linalg.norm(_middle(one) * size - labelled)))
-    return face | {"points": {p["Type"]: np.array([p["X"], p["Y"]]) * size for p in face["Landmarks"]}}
+    boxes = np.array([_pixels(face["BoundingBox"], width, height) for face in faces]).reshape(-1, 4)
+    for face in faces:
+        face["points"] = {point["Type"]: np.array([point["X"], point["Y"]]) * size for point in face["Landmarks"]}
+    which = [label.among(boxes, width, height) for label in labels]
+    return [None if n is None else faces[n] for n in which]
 
 
-def _middle(face: dict[str, Any]) -> np.ndarray:
-    box = face["BoundingBox"]
-    return np.array([box["Left"] + box["Width"] / 2, box["Top"] + box["Height"] / 2])
+def _pixels(box: dict[str, float], width: int, height: int) -> list[float]:
+    return [box["Left"] * width, box["Top"] * height, box["Width"] * width, box["Height"] * height]
 
 
-def _landmarks(items: Found, seen: Found) -> dict[str, Any]:
-    """Distances from the labelled points, in eye distances."""
-    errors: dict[str, list[float]] = {kind: [] for kind in POINTS68}
-    for name in items.keys() & seen.keys():
-        labelled = np.array(items[name]["landmarks68"])
-        eyes = np.linalg.norm(labelled[36:42].mean(axis=0) - labelled[42:48].mean(axis=0))
-        for kind, points in POINTS68.items():
-            gap = seen[name]["points"][kind] - labelled[list(points)].mean(axis=0)
-            errors[kind].append(float(np.linalg.norm(gap) / eyes))
-    faces = np.array(list(errors.values())).mean(axis=0)
+def _turned(
+    client: Any, stills: Sequence[Path], pictures: dict[Path, list[LabelledFace]], turn: int
+) -> dict[str, float | int]:
+    """Landmarks and roll of faces in pictures that were turned clockwise by `turn` degrees."""
+    pairs: list[Pair] = []
+    for path in stills:
+        picture, label = Image.open(path).convert("RGB"), pictures[path][0]
+        encoded = io.BytesIO()
+        turned = picture.rotate(-turn, Image.Resampling.BICUBIC, expand=True)
+        turned.save(encoded, "JPEG", quality=95)
+        angle = np.radians(turn)
+        matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        middle, onto = np.array(picture.size) / 2, np.array(turned.size) / 2
+        points = (np.array(label.item["landmarks68"]) - middle) @ matrix.T + onto
+        moved = LabelledFace(item={"landmarks68": points.tolist()})
+        (given,) = _detect(client, encoded.getvalue(), [moved])
+        if given is not None:
+            pairs.append((moved, given))
+    rolls = [(given["Pose"]["Roll"] - _fitted(label).roll + 180) % 360 - 180 for label, given in pairs]
+    return {
+        "faces": len(stills),
+        "found": len(pairs),
+        "median_landmark_error": _landmarks(pairs)["median_error"],
+        "landmark_error_under_0.2": _rounded(float((_errors(pairs).mean(axis=0) < 0.2).mean())),
+        "median_roll_error": _rounded(statistics.median(abs(roll) for roll in rolls)),
+    }
+
+
+def _errors(pairs: Sequence[Pair]) -> np.ndarray:
+    """Distances of the kinds of POINTS68 from the labelled points, in eye distances: float [kinds, faces]."""
+    errors = np.zeros((len(POINTS68), len(pairs)))
+    for column, (face, given) in enumerate(pairs):
+        points = np.array(face.item["landmarks68"])
+        eyes = np.linalg.norm(points[36:42].mean(axis=0) - points[42:48].mean(axis=0))
+        for row, (kind, among) in enumerate(POINTS68.items()):
+            errors[row, column] = np.linalg.norm(given["points"][kind] - points[list(among)].mean(axis=0)) / eyes
+    return errors
+
+
+def _landmarks(pairs: Sequence[Pair]) -> dict[str, Any]:
+    errors = _errors(pairs)
+    faces = errors.mean(axis=0)
     return {
         "faces": len(faces),
         "mean_error": _rounded(float(faces.mean())),
         "median_error": _rounded(float(np.median(faces))),
-        "median_error_by_kind": {kind: _rounded(statistics.median(values)) for kind, values in errors.items()},
+        "median_error_by_kind": dict(zip(POINTS68, np.round(np.median(errors, axis=1), 4).tolist(), strict=True)),
     }
 
 
-def _pose(items: Found, seen: Found) -> dict[str, Any]:
-    """Against the pose of a rigid face fitted to the labelled eyes, nose and mouth corners, degrees."""
-    pairs = []
-    for name in items.keys() & seen.keys():
-        labelled = np.array(items[name]["landmarks68"], np.float64)
-        eyes = [labelled[36:42].mean(axis=0), labelled[42:48].mean(axis=0)]
-        fitted = head_pose(np.array([*eyes, labelled[30], labelled[48], labelled[54]]))
-        given = seen[name]["Pose"]
-        pairs.append([(fitted.roll, given["Roll"]), (fitted.yaw, given["Yaw"]), (fitted.pitch, given["Pitch"])])
-    angles = np.array(pairs)
+def _fitted(face: LabelledFace) -> Pose:
+    """The pose of a rigid face fitted to the labelled eyes, nose and mouth corners."""
+    points = np.array(face.item["landmarks68"], np.float64)
+    eyes = [points[36:42].mean(axis=0), points[42:48].mean(axis=0)]
+    return head_pose(np.array([*eyes, points[30], points[48], points[54]]))
+
+
+def _pose(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Against the fitted pose, degrees."""
+    both = []
+    for face, given in pairs:
+        fitted, pose = _fitted(face), given["Pose"]
+        both.append([(fitted.roll, pose["Roll"]), (fitted.yaw, pose["Yaw"]), (fitted.pitch, pose["Pitch"])])
+    angles = np.array(both)
     return {
         angle: {
             "mean_error": _rounded(float(np.abs(angles[:, n, 1] - angles[:, n, 0]).mean())),
@@ -150,8 +188,8 @@ def _pose(items: Found, seen: Found) -> dict[str, Any]:
     }
 
 
-def _age(items: Found, seen: Found) -> dict[str, Any]:
-    judged = [(item["age"], seen[name]["AgeRange"]) for name, item in items.items() if name in seen]
+def _age(pairs: Sequence[Pair]) -> dict[str, Any]:
+    judged = [(face.item["age"], given["AgeRange"]) for face, given in pairs]
     errors = [abs((given["Low"] + given["High"]) / 2 - age) for age, given in judged if age < OLDEST]
     return {
         "faces": len(judged),
@@ -161,27 +199,28 @@ def _age(items: Found, seen: Found) -> dict[str, Any]:
     }
 
 
-def _gender(items: Found, seen: Found) -> dict[str, Any]:
-    pairs = [
-        (item["gender"] == "Male", seen[name]["Gender"]["Value"] == "Male", seen[name]["Gender"]["Confidence"])
-        for name, item in items.items()
-        if name in seen and item["gender"]
+def _gender(pairs: Sequence[Pair]) -> dict[str, Any]:
+    return _judged(
+        [
+            (face.item["gender"] == "Male", given["Gender"]["Value"] == "Male", given["Gender"]["Confidence"])
+            for face, given in pairs
+            if face.item["gender"]
+        ]
+    )
+
+
+def _yes_or_no(attribute: str, pairs: Sequence[Pair]) -> dict[str, Any]:
+    said = [
+        (attribute in face.words, given[MEMBERS[attribute]])
+        for face, given in pairs
+        if MEMBERS[attribute] in given and face.words & {attribute, f"-{attribute}"}
     ]
-    return _judged(pairs)
+    return _judged([(truth, answer["Value"], answer["Confidence"]) for truth, answer in said])
 
 
-def _yes_or_no(attribute: str, labels: dict[str, set[str]], seen: Found) -> dict[str, Any]:
-    pairs = []
-    for name, words in labels.items():
-        given = seen.get(name, {}).get(MEMBERS[attribute])
-        if given is not None and words & {attribute, f"-{attribute}"}:
-            pairs.append((attribute in words, given["Value"], given["Confidence"]))
-    return _judged(pairs)
-
-
-def _emotions(items: Found, seen: Found) -> dict[str, Any]:
+def _emotions(faces: Sequence[Pair]) -> dict[str, Any]:
     """The likeliest emotion against the label; and each alone, said when it is likelier than its share."""
-    pairs = [(item["emotion"], seen[name]["Emotions"]) for name, item in items.items() if name in seen]
+    pairs = [(face.item["emotion"], given["Emotions"]) for face, given in faces]
     first = [(truth, given[0]["Type"], given[0]["Confidence"]) for truth, given in pairs]
     kinds = sorted({one["Type"] for _, given in pairs for one in given})
     alone = {}
@@ -191,14 +230,14 @@ def _emotions(items: Found, seen: Found) -> dict[str, Any]:
         alone[kind] = {
             "faces": sum(truth == kind for truth, _ in pairs),
             "first": sum(truth == kind == guess for truth, guess, _ in first),
-            "balanced_accuracy": _balanced([(truth == kind, yes) for (truth, _), yes in zip(pairs, said, strict=True)]),
+            "balanced_accuracy": balanced([(truth == kind, yes) for (truth, _), yes in zip(pairs, said, strict=True)]),
         }
     bands = ((0, 40), (40, 60), (60, 80), (80, 100.1))
     return {
         "faces": len(pairs),
         "accuracy": _rounded(statistics.mean(truth == guess for truth, guess, _ in first)),
         "kinds": alone,
-        "confidence": _reliability([(truth == guess, sure) for truth, guess, sure in first], bands),
+        "confidence": reliability([(truth == guess, sure) for truth, guess, sure in first], bands),
     }
 
 
@@ -208,24 +247,11 @@ def _judged(pairs: Sequence[tuple[bool, bool, float]]) -> dict[str, Any]:
         "faces": len(pairs),
         "faces_with": sum(truth for truth, _, _ in pairs),
         "accuracy": _rounded(statistics.mean(truth == given for truth, given, _ in pairs)),
-        "balanced_accuracy": _balanced([(truth, given) for truth, given, _ in pairs]),
+        "balanced_accuracy": balanced([(truth, given) for truth, given, _ in pairs]),
         "said_yes": sum(given for _, given, _ in pairs),
         "said_yes_rightly": sum(truth and given for truth, given, _ in pairs),
-        "confidence": _reliability([(truth == given, sure) for truth, given, sure in pairs], CONFIDENCES),
+        "confidence": reliability([(truth == given, sure) for truth, given, sure in pairs]),
     }
-
-
-def _balanced(pairs: Iterable[tuple[bool, bool]]) -> float:
-    listed = list(pairs)
-    halves = [[given == truth for truth, given in listed if truth == side] for side in (True, False)]
-    return _rounded(statistics.mean(statistics.mean(half) for half in halves))
-
-
-def _reliability(
-    pairs: Sequence[tuple[bool, float]], bands: Sequence[tuple[float, float]]
-) -> list[dict[str, float | int]]:
-    inside = [(low, high, [right for right, sure in pairs if low <= sure < high]) for low, high in bands]
-    return [{"from": low, "to": min(high, 100), "all": len(got), "right": sum(got)} for low, high, got in inside]
 
 
 def _quality(client: Any, paths: Sequence[Path]) -> dict[str, float]:

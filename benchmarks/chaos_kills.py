@@ -18,6 +18,7 @@ import redis
 from benchmarks.own_stack import Stack
 from inference.client import InferenceClient
 from inference.errors import InferenceUnavailable
+from openrek.stack import index_servers
 from vectorindex.client import IndexClient
 from workers.app import ping
 
@@ -110,7 +111,7 @@ def suspended(pid: int) -> Iterator[None]:
 def _probes(stack: Stack) -> dict[str, Callable[[], bool]]:
     """Part -> whether it does its work, asked as its users ask it."""
     settings = stack.settings
-    inference, index = InferenceClient(settings.inference_url, ANSWER_SECONDS), IndexClient(settings.vectorindex_url)
+    inference = InferenceClient(settings.inference_url, ANSWER_SECONDS)
     broker = redis.Redis.from_url(settings.redis_url, socket_timeout=ANSWER_SECONDS)
 
     def api() -> bool:
@@ -145,8 +146,8 @@ def _probes(stack: Stack) -> dict[str, Callable[[], bool]]:
         "inference": model_server,
         "postgres": postgres,
         "valkey": valkey,
-        "vectorindex": index.is_ready,
         "worker": lambda: ping(settings.redis_url, ANSWER_SECONDS),
+        **{name: IndexClient(url).is_ready for name, url in index_servers(settings).items()},
     }
     probes = {part: known.get(part, api) for part in stack.parts()}
     return probes | ({SESSION: postgres} if "postgres" in probes else {})

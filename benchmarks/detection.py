@@ -3,6 +3,9 @@
 A labelled box is found when a detection overlaps it by at least 0.35 (intersection over union: the labels are looser
 and tighter than the service's boxes); a labelled nose when it lies in a detection. Detections beyond the labels count
 as false only where the labels list every face. Small faces (so marked, or with eyes under 5 pixels apart) are apart.
+
+The same pictures are then shown turned and darkened, and the portraits of `--portraits` shrunk onto a large canvas,
+half covered and in a crowd of more than a hundred (benchmarks/detection_subsets.py).
 """
 
 import argparse
@@ -13,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import endpoint, record
+from benchmarks import detection_subsets, endpoint, record
 
 LEAST_OVERLAP = 0.35
 SMALL_EYE_DISTANCE_PIXELS = 5
@@ -24,15 +27,31 @@ Rectangle = tuple[float, float, float, float]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, help="folder with annotations.json (items with faces)")
+    parser.add_argument(
+        "--portraits", type=Path, help="folder of the same form, the face in the middle of each picture"
+    )
     parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
     endpoint.add_arguments(parser)
     arguments = parser.parse_args()
-    result = measure(endpoint.chosen(arguments).client(), arguments.folder)
+    client = endpoint.chosen(arguments).client()
+    result = measure(client, arguments.folder) | {"subsets": detection_subsets.labelled(client, arguments.folder)}
+    if arguments.portraits:
+        result["subsets"] += detection_subsets.portraits(client, arguments.portraits)
+        result["many"] = detection_subsets.many(client, arguments.portraits)
     print(f"recall {result['recall']:.3f} of {result['faces']} faces that are not small")
     print(f"recall {result['recall_small']:.3f} of {result['faces_small']} small faces")
     print(f"precision {result['precision']:.3f} where every face is labelled")
     for row in result["confidence"]:
         print(f"  of detections with confidence {row['from']}..{row['to']}: {row['right']} of {row['all']} right")
+    for label, row in result["recall_by_label"].items():
+        print(f"  of those labelled {label}: {row['found']} of {row['faces']}")
+    for row in result["subsets"]:
+        precision = f", precision {row['precision']:.3f}" if row["precision"] is not None else ""
+        print(f"{row['subset']}: recall {row['found'] / row['faces']:.3f} of {row['faces']}{precision}")
+    if "many" in result:
+        print(
+            "{faces} faces in one picture: {answered} answered, {largest} of them the largest".format(**result["many"])
+        )
     if arguments.save:
         print(f"saved {record.save(arguments.save, {'detection': result})}")
     return 0
@@ -42,6 +61,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     """The figures of one data folder; see the module's text."""
     found: dict[bool, list[bool]] = {True: [], False: []}
     judged: list[tuple[float, bool]] = []
+    by_label: dict[str, list[bool]] = {}
     for item in tqdm(json.loads((folder / "annotations.json").read_text())["items"], file=sys.stderr):
         answer = client.detect_faces(Image={"Bytes": (folder / item["file"]).read_bytes()})
         boxes = [_pixels(face["BoundingBox"], item) for face in answer["FaceDetails"]]
@@ -51,6 +71,8 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
             if hit is not None:
                 taken.add(hit)
             found[_is_small(face)].append(hit is not None)
+            if not _is_small(face):
+                by_label.setdefault(face.get("label") or "by points", []).append(hit is not None)
         if item["exhaustive"]:
             judged += [(face["Confidence"], n in taken) for n, face in enumerate(answer["FaceDetails"])]
     return {
@@ -58,6 +80,9 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
         "recall": sum(found[False]) / len(found[False]),
         "faces_small": len(found[True]),
         "recall_small": sum(found[True]) / len(found[True]),
+        "recall_by_label": {
+            label: {"found": sum(hits), "faces": len(hits)} for label, hits in sorted(by_label.items())
+        },
         "precision": sum(right for _, right in judged) / len(judged),
         "confidence": [
             _share_right(judged, low, high) for low, high in ((0, 50), (50, 75), (75, 90), (90, 99), (99, 100.1))

@@ -1,7 +1,7 @@
-"""From networks' outputs and scores to what a face's answer says, with confidences that were measured.
+"""From networks' outputs and cues to what a face's answer says, with confidences that were measured.
 
-The numbers here were fitted on the development half of the evaluation data (docs/accuracy.md says on what, and how
-right the answers are); no network was trained on it.
+The numbers here were fitted by `python -m benchmarks.attribute_fits` on the development half of the evaluation data
+(docs/accuracy.md says on what, and how right the answers are); no network was trained on it.
 """
 
 import math
@@ -10,40 +10,59 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference import attribute_scores as scores
-from inference.attribute_scores import FaceInGrey
+from inference.attribute_scores import Cues, UprightFace
 from inference.face_geometry import FaceGeometry
+from inference.gaze import gaze
 from inference.models import emotion
 from inference.models.face_attributes import AgeAndGender
-from inference.types import AgeRange, Attributes, Emotion, Gender, Judgement
+from inference.types import AgeRange, Attributes, Emotion, EyeDirection, Gender, Judgement
 
-ASKABLE = ("age_range", "gender", "emotions", "smile", "eyeglasses", "mustache", "eyes_open", "mouth_open")
-"""What can be measured; anything else that is asked for is left out."""
-FROM_GREY = frozenset({"eyeglasses", "mustache"})
-FROM_FACERES = frozenset({"age_range", "gender", "mustache"})
+ASKABLE = (
+    "age_range", "gender", "emotions", "smile", "eyeglasses", "sunglasses", "beard", "mustache", "eyes_open",
+    "mouth_open", "face_occluded", "eye_direction",
+)  # fmt: skip
+"""Every attribute of the service, as the model server names them."""
+FROM_CROP = frozenset({"eyeglasses", "sunglasses", "beard", "mustache", "face_occluded"})
+FROM_FACERES = frozenset({"age_range", "gender", "beard", "mustache"})
 FROM_EMOTION = frozenset({"emotions", "smile"})
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A score of at least `threshold` is a yes, which is right with the probability logistic(slope * (score - middle)).
+class Observed:
+    """A face as attributes are told from it; None for what none of the asked ones needs. `emotions`: float [7],
+    probabilities of emotion.KINDS."""
 
-    Where an attribute is rare, the threshold lies under the middle, for else most faces that have it would be missed.
+    geometry: FaceGeometry
+    upright: UprightFace | None
+    people: AgeAndGender | None
+    emotions: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Logistic: a yes has the log odds `weights` times the cues plus `bias`, and is said at `threshold` or more.
+
+    Where an attribute is rare, the threshold lies under even odds, for else most faces that have it would be missed.
     """
 
-    slope: float
-    middle: float
+    weights: tuple[float, ...]
+    bias: float
     threshold: float
 
 
 FITS = {
-    "mouth_open": Fit(125.6, 0.0360, 0.0345),
-    "smile": Fit(6.40, 0.115, 0.08),
-    "eyes_open": Fit(35.0, 0.174, 0.235),
-    "eyeglasses": Fit(41.6, 0.0795, 0.042),
-    "mustache": Fit(8.15, -0.529, -0.67),
+    "smile": Fit((1.069, 25.3, 22.79), -15.75, 0.0),
+    "mouth_open": Fit((116.1,), -4.234, 0.0),
+    "eyes_open": Fit((42.7, -12.32), -5.26, 2.41),
+    "eyeglasses": Fit((1.478, -4.68, 1.727), 0.5526, -1.09),
+    "sunglasses": Fit((-7.112,), -7.82, -4.54),
+    "beard": Fit((-4.384, 2.483, 0.4348), 3.983, -2.32),
+    "mustache": Fit((-4.776, 1.968, 0.5603), 2.426, -1.48),
+    "face_occluded": Fit((-0.1228, -1.007, -0.1014, 1.018), -4.855, -0.7),
+    "gender": Fit((1.472,), -0.5034, 0.0),
+    "eye_direction": Fit((-6.531, -9.198), 2.704, 1.61),
 }
-MALE = Fit(1.375, 0.222, 0.222)
-"""Of the log odds of the network's probability."""
+"""By attribute: the cues of attribute_scores, of gaze (whether the direction is right), and of `gender`."""
 SUREST = 0.99
 """No set is large and clean enough to tell more."""
 
@@ -53,9 +72,18 @@ HIGHEST = (3.0, 6.0, 19.0, 35.0, 53.0, 70.0, 84.0, 90.0, 98.0)
 """By the network's years, the ages between which about 80 % of the faces lie; the network itself is too young for old
 faces and too old for children."""
 
-EMOTION_SHARPNESS = 0.623
-EMOTION_SHIFT = np.array([-0.25, -1.09, -2.0, -0.02, 0.11, 2.0, 1.26])
-"""Log probabilities of emotion.KINDS times the one, plus the other (vector scaling, Guo et al. 2017)."""
+LEAST_EMOTION = 1e-4
+EMOTION_SHARPNESS = 0.5922
+EMOTION_SHIFT = np.array([-2.197, -1.289, -2.083, -1.476, -0.014, 4.211, 3.473])
+EMOTION_CUES = np.array(
+    [
+        [11.58, 0.0, 0.0, -9.921, -14.545, 20.729, -10.07],
+        [-0.886, 0.0, 0.0, -0.282, -5.191, -1.339, 4.49],
+        [2.947, 0.0, 0.0, 3.708, 4.218, -4.716, -5.336],
+    ]
+)
+"""Log probabilities of emotion.KINDS times the first, plus the second (vector scaling, Guo et al. 2017), plus the cues
+of attribute_scores.expression times the third, a row each. Nothing is fitted for what is not answered."""
 
 ANSWERED_EMOTIONS = ("angry", "happy", "sad", "surprised", "calm")
 """Of emotion.KINDS. Fear and disgust hardly occur in the labelled set: nobody knows how right they would be."""
@@ -66,43 +94,67 @@ def wanted(asked: tuple[str, ...]) -> frozenset[str]:
     return frozenset(ASKABLE if "all" in asked else [name for name in ASKABLE if name in asked])
 
 
-def judge(
-    names: frozenset[str],
-    geometry: FaceGeometry,
-    grey: FaceInGrey | None,
-    people: AgeAndGender | None,
-    emotions: np.ndarray | None,
-) -> Attributes:
+def cues(names: frozenset[str], seen: Observed) -> dict[str, Cues]:
+    """The cues of the yes-or-no attributes among `names`, as far as what they need is there."""
+    geometry, upright, people = seen.geometry, seen.upright, seen.people
+    found: dict[str, Cues | None] = {"mouth_open": scores.mouth_open(geometry), "eyes_open": scores.eyes_open(geometry)}
+    if seen.emotions is not None:
+        found["smile"] = scores.smile(geometry, float(seen.emotions[emotion.KINDS.index("happy")]))
+    if people is not None:
+        found["gender"] = (scores.log_odds(people.male),)
+    if upright is not None:
+        found["eyeglasses"], found["sunglasses"] = scores.eyeglasses(upright), scores.sunglasses(upright)
+        found["face_occluded"] = scores.face_occluded(upright, geometry)
+        if people is not None:
+            found["beard"], found["mustache"] = (
+                scores.beard(upright, people.male),
+                scores.mustache(upright, people.male),
+            )
+    return {name: values for name, values in found.items() if name in names and values is not None}
+
+
+def judge(names: frozenset[str], seen: Observed) -> Attributes:
     """The attributes `names`, as far as what they need is there."""
-    rated: dict[str, float | None] = {
-        "mouth_open": scores.mouth_open(geometry),
-        "eyes_open": scores.eyes_open(geometry),
-        "smile": None if emotions is None else scores.smile(geometry, float(emotions[emotion.KINDS.index("happy")])),
-        "eyeglasses": None if grey is None else scores.eyeglasses(grey),
-        "mustache": None if grey is None or people is None else scores.mustache(grey, people.male),
-    }
-    yes_or_no = {
-        name: judgement(score, FITS[name]) for name, score in rated.items() if name in names and score is not None
-    }
+    told = {name: judgement(values, FITS[name]) for name, values in cues(names, seen).items()}
+    man = told.pop("gender", None)
     return Attributes(
-        age_range=age_range(people.years) if people and "age_range" in names else None,
-        gender=gender(people.male) if people and "gender" in names else None,
-        emotions=ranked(emotions) if emotions is not None and "emotions" in names else None,
-        **yes_or_no,
+        age_range=age_range(seen.people.years) if seen.people and "age_range" in names else None,
+        gender=None if man is None else Gender("male" if man.value else "female", man.confidence),
+        emotions=ranked(seen.emotions, scores.expression(seen.geometry))
+        if seen.emotions is not None and "emotions" in names
+        else None,
+        eye_direction=eye_direction(seen.geometry) if "eye_direction" in names else None,
+        **told,
     )
 
 
-def judgement(score: float, fit: Fit) -> Judgement:
+def judgement(values: Cues, fit: Fit) -> Judgement:
     """Yes or no, with how often such a judgement is right (50 at least)."""
-    likely = 1 / (1 + math.exp(-float(np.clip(fit.slope * (score - fit.middle), -30, 30))))
-    value = score >= fit.threshold
-    return Judgement(value, 100 * min(max(likely if value else 1 - likely, 0.5), SUREST))
+    likely, value = probability(values, fit), log_odds(values, fit) >= fit.threshold
+    return Judgement(value, confidence(likely if value else 1 - likely))
 
 
-def gender(male: float) -> Gender:
-    """From the network's probability of a man, 0..1."""
-    stated = judgement(math.log((male + 1e-3) / (1.001 - male)), MALE)
-    return Gender("male" if stated.value else "female", stated.confidence)
+def confidence(likely: float) -> float:
+    """A probability (0..1) as it is stated: 50 at least, 99 at most."""
+    return 100 * min(max(likely, 0.5), SUREST)
+
+
+def probability(values: Cues, fit: Fit) -> float:
+    """Of a yes, 0..1."""
+    return 1 / (1 + math.exp(-log_odds(values, fit)))
+
+
+def log_odds(values: Cues, fit: Fit) -> float:
+    """Of a yes, -30..30."""
+    return float(np.clip(np.dot(fit.weights, values) + fit.bias, -30, 30))
+
+
+def eye_direction(geometry: FaceGeometry) -> EyeDirection | None:
+    """None where no eye is large enough to be seen."""
+    seen = gaze(geometry)
+    if seen is None:
+        return None
+    return EyeDirection(seen.yaw, seen.pitch, confidence(probability(seen.cues, FITS["eye_direction"])))
 
 
 def age_range(years: float) -> AgeRange:
@@ -111,12 +163,14 @@ def age_range(years: float) -> AgeRange:
     return AgeRange(low, high)
 
 
-def ranked(probabilities: np.ndarray) -> tuple[Emotion, ...]:
-    """The calibrated ANSWERED_EMOTIONS, likeliest first, from the network's probabilities of emotion.KINDS.
+def ranked(probabilities: np.ndarray, expression: Cues) -> tuple[Emotion, ...]:
+    """The calibrated ANSWERED_EMOTIONS, likeliest first, from the network's probabilities of emotion.KINDS and the cues
+    of attribute_scores.expression.
 
     They sum to 100 less what falls to the others.
     """
-    log_odds = EMOTION_SHARPNESS * np.log(np.asarray(probabilities, np.float64) + 1e-4) + EMOTION_SHIFT
+    log_odds = EMOTION_SHARPNESS * np.log(np.asarray(probabilities, np.float64) + LEAST_EMOTION)
+    log_odds += EMOTION_SHIFT + np.asarray(expression) @ EMOTION_CUES
     shares = np.exp(log_odds - log_odds.max())
     percents = (100 * shares / shares.sum()).tolist()
     return tuple(

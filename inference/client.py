@@ -1,6 +1,7 @@
 """The model server's synchronous client, used by the API and the workers. Safe to share between threads."""
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -8,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, LabelsRequest, PictureRequest
-from inference.types import FacesResult, LabelsResult
+from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest
+from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -47,6 +48,7 @@ class InferenceClient:
         min_side: int = 80,
         face_model_version: str | None = None,
         attributes: tuple[str, ...] = (),
+        crops: bool = False,
         request_id: str = "",
     ) -> FacesResult:
         """Finds the faces of a JPEG or PNG picture; the parameters but `request_id` are FacesRequest's.
@@ -61,6 +63,7 @@ class InferenceClient:
             min_side=min_side,
             face_model_version=face_model_version,
             attributes=attributes,
+            crops=crops,
         )
         return wire.decode_faces(self._ask(asked, image, request_id))
 
@@ -88,6 +91,19 @@ class InferenceClient:
             min_side=min_side,
         )
         return wire.decode_labels(self._ask(asked, image, request_id))
+
+    def embed_crops(self, crops: Sequence[bytes], face_model_version: str) -> list[Embedding]:
+        """The embeddings of aligned faces, PNG files as the `crops` of `faces`: at most server.CROPS_PER_REQUEST.
+
+        Raises InvalidImage, UnknownFaceModel, Overloaded, InferenceUnavailable.
+        """
+        parameters = {"face_model_version": face_model_version}
+        answer = self._send("POST", "/embeddings", params=parameters, content=wire.encode(list(crops)))
+        return wire.decode_embeddings(answer.content)
+
+    def moderation(self, image: bytes, *, request_id: str = "") -> ModerationResult:
+        """The moderation labels of a JPEG or PNG picture. Raises what `faces` raises but UnknownFaceModel."""
+        return wire.decode_moderation(self._ask(ModerationRequest(), image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -21,10 +21,12 @@ MOST_TILT_DEGREES = 6.0
 """Between a mesh and the crop that it was seen in. The detector's eyes say too little about a face that lies on its
 side; the mesh says more, so that seen again upright it is right."""
 MOST_LOOKS = 4
-LEAST_PRESENCE = 0.9
-QUARTER_TURNS = (90.0, 270.0)
-"""The detector finds faces that lie on their side, but gives them upright points. Of the crops turned so, the one is
-right in which the mesh network is surest of a face; it is unsure of faces on their side and of many masked ones."""
+SURE_PRESENCE, LEAST_PRESENCE = 0.98, 0.9
+"""Under the first, a face is looked at in other turns, too; a turn that gives less than the second says nothing."""
+TURNS = (90.0, 180.0, 270.0)
+"""The detector finds faces that lie on their side or upside down, but gives them upright points. Of the crops turned
+so, the one is right in which the mesh network is surest of a face; it is unsure of such faces and of many masked ones,
+which it is sure of in no turn."""
 LEAST_TURNED_PIXELS = 48.0
 """Shorter side of the box of a face worth turning: of smaller ones the mesh network is seldom sure either way."""
 EYE_ENLARGEMENT = 2.3
@@ -62,10 +64,12 @@ ALL = (
 @dataclass(frozen=True)
 class FaceGeometry:
     """`mesh`: float64 [468, 3] x, y, z in picture pixels, z growing away from the camera; `eyes`: the iris network's
-    points, float64 [76, 2] in picture pixels, for the picture's left and right eye, None for an eye too small."""
+    points, float64 [76, 2] in picture pixels, for the picture's left and right eye, None for an eye too small;
+    `presence`: how surely the mesh network saw a face there, 0..1."""
 
     mesh: np.ndarray
     eyes: tuple[np.ndarray | None, np.ndarray | None]
+    presence: float
 
 
 def mesh_crop(image: Pixels, box: np.ndarray, degrees: float) -> Crop:

@@ -9,7 +9,9 @@ from inference import similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.models import (
+    body_parts,
     emotion,
+    explicit_classifier,
     face_attributes,
     face_detector,
     face_embedder,
@@ -18,12 +20,16 @@ from inference.models import (
     iris,
     object_detector,
 )
+from inference.packs import catalogue
+from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
 from inference.pipelines import labels
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
 from inference.pipelines.labels import LabelNetworks
+from inference.pipelines.moderation import ModerationNetworks
 from inference.pipelines.scene import SceneNetworks
+from inference.types import Embedding, Pixels
 
 CROPS_PER_PICTURE = 16
 """Room in the queues of networks that see crops, for each picture that may be in work."""
@@ -34,13 +40,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ModelServerSettings:
-    """`url`: unix:///path or http://host:port. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
+    """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
     network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
     are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
 
     url: str
     models_dir: Path
     pack: str = similarity.DEFAULT_PACK
+    face_packs: tuple[str, ...] = ()
     device: str = "cpu"
     threads: int = 2
     queue_limit: int = 64
@@ -63,6 +71,7 @@ class Networks:
     faces: FaceNetworks
     scene: SceneNetworks
     labels: LabelNetworks
+    moderation: ModerationNetworks
     chores: Executor
 
 
@@ -71,11 +80,19 @@ class Loader:
 
     def __init__(self, settings: ModelServerSettings) -> None:
         self.settings = settings
+        self.pack = catalogue.load(settings.pack)
         self.chores = ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels")
 
     def path(self, network: str) -> Path:
         """Raises packs.errors.ModelMissing."""
-        return network_path(self.settings.models_dir, self.settings.pack, network)
+        return network_path(self.settings.models_dir, self.pack.name, network)
+
+    def optional_path(self, pack: str, network: str) -> Path | None:
+        """The network of a pack that is used where it is installed."""
+        try:
+            return network_path(self.settings.models_dir, pack, network)
+        except ModelMissing:
+            return None
 
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
         """With room for so many items for each picture that may be in work."""
@@ -84,20 +101,31 @@ class Loader:
 
 
 def load(settings: ModelServerSettings) -> Networks:
-    """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
+    """Loads all networks of a pack, and the face embedders of more.
+
+    Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
+    one face-model version.
+    """
     loader = Loader(settings)
-    faces, scene = _faces(loader), _scene(loader)
+    faces, seen = _faces(loader), _scene(loader)
     curves = (similarity.curve(settings.pack, measure) for measure in ("object_score", "class_probability"))
-    return Networks(faces, scene, labels=labels.of_pack(scene, faces, *curves), chores=loader.chores)
+    return Networks(
+        faces=faces,
+        scene=seen,
+        labels=labels.of_pack(seen, faces, *curves),
+        moderation=_moderation(loader, seen),
+        chores=loader.chores,
+    )
 
 
 def _faces(loader: Loader) -> FaceNetworks:
     device, threads = loader.settings.device, loader.settings.threads
     path, queue = loader.path, loader.queue
+    embedders = _embedders(loader)
     detector = face_detector.load(path("face_detector"), device, threads)
     return FaceNetworks(
         detector=queue(detector, 1),
-        embedder=queue(face_embedder.load(path("face_embedder"), device, threads), CROPS_PER_PICTURE),
+        embedder=embedders[loader.pack.face_model_version],
         attributes=AttributeNetworks(
             mesh=queue(face_mesh.load(path("face_mesh"), device, threads), CROPS_PER_PICTURE),
             iris=queue(iris.load(path("iris"), device, threads), 2 * CROPS_PER_PICTURE),
@@ -106,8 +134,24 @@ def _faces(loader: Loader) -> FaceNetworks:
         ),
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
+        embedders=embedders,
         square=detector.max_batch > 1,
     )
+
+
+def _embedders(loader: Loader) -> dict[str, Batcher[Pixels, Embedding]]:
+    """The face embedders of all packs, by face-model version."""
+    settings = loader.settings
+    packs = [loader.pack, *map(catalogue.load, settings.face_packs)]
+    embedders = {}
+    for pack in packs:
+        path = network_path(settings.models_dir, pack.name, "face_embedder")
+        form = pack.network("face_embedder").input
+        network = face_embedder.load(path, settings.device, settings.threads, form)
+        embedders[pack.face_model_version] = loader.queue(network, CROPS_PER_PICTURE)
+    if len(embedders) < len(packs):
+        raise ValueError(f"of the packs {', '.join(pack.name for pack in packs)} two have one face-model version")
+    return embedders
 
 
 def _scene(loader: Loader) -> SceneNetworks:
@@ -117,5 +161,17 @@ def _scene(loader: Loader) -> SceneNetworks:
     return SceneNetworks(
         detector=loader.queue(detector, 1),
         classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        chores=loader.chores,
+    )
+
+
+def _moderation(loader: Loader, seen: SceneNetworks) -> ModerationNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    explicit = explicit_classifier.load(loader.path("explicit_classifier"), device, threads)
+    path = loader.optional_path("nudenet", "body_parts")
+    return ModerationNetworks(
+        explicit=loader.queue(explicit, 2),
+        body_parts=None if path is None else loader.queue(body_parts.load(path, device, threads), 1),
+        scene=seen,
         chores=loader.chores,
     )

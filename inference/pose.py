@@ -36,23 +36,29 @@ def head_pose(points: np.ndarray) -> Pose:
         return Pose(0.0, 0.0, 0.0)
     u, _, vt = np.linalg.svd(linear, full_matrices=False)
     right, down = u @ vt
-    return _angles((right[0], down[0]), np.array([right[2], down[2], right[0] * down[1] - right[1] * down[0]]))
+    return angles((right[0], down[0]), np.array([right[2], down[2], right[0] * down[1] - right[1] * down[0]]))
 
 
 def mesh_pose(mesh: np.ndarray) -> Pose:
     """The pose of a mesh (float [468, 3] x, y, z in pixels, z growing away from the camera), degrees."""
+    right, _, nose = head_axes(mesh)
+    return angles((right[0], right[1]), nose)
+
+
+def head_axes(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The head's right (the picture's), down and nose axes: unit vectors, x right, y down, z to the camera."""
     towards = np.asarray(mesh, np.float64) * [1, 1, -1]
     right = (towards[_MIRRORED[:, 1]] - towards[_MIRRORED[:, 0]]).sum(axis=0)
     right /= max(float(np.linalg.norm(right)), 1e-9)
     down = (towards[_DOWNWARDS[:, 1]] - towards[_DOWNWARDS[:, 0]]).sum(axis=0)
     down -= right * (down @ right)
     down /= max(float(np.linalg.norm(down)), 1e-9)
-    return _angles((right[0], right[1]), np.cross(right, down))
+    return right, down, np.cross(right, down)
 
 
-def _angles(right: tuple[float, float], nose: np.ndarray) -> Pose:
-    """`right`: where the head's right axis points in the picture (x, y); `nose`: the unit vector that the nose points
-    along, x right, y down, z to the camera."""
+def angles(right: tuple[float, float], nose: np.ndarray) -> Pose:
+    """The pose of a head, or the direction of its eyes. `right`: where the head's right axis points in the picture
+    (x, y); `nose`: the unit vector that the nose or the eyes point along, x right, y down, z to the camera."""
     roll = math.atan2(right[1], right[0])
     sideways = nose[0] * math.cos(roll) + nose[1] * math.sin(roll)
     downwards = nose[1] * math.cos(roll) - nose[0] * math.sin(roll)

@@ -22,9 +22,10 @@ from inference import errors, networks, wire
 from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
-from inference.pipelines.faces import find_faces
+from inference.pipelines.faces import embed_crops, find_faces
 from inference.pipelines.labels import find_labels
-from inference.pipelines.request import FacesRequest, LabelsRequest, PictureRequest
+from inference.pipelines.moderation import moderate
+from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest
 
 log = logging.getLogger("inference")
 
@@ -37,6 +38,7 @@ STATUS: dict[type[errors.InferenceError], int] = {
     errors.CallerGone: 499,
 }
 REQUEST_ID_HEADER = "x-request-id"
+CROPS_PER_REQUEST = 64
 Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
@@ -68,6 +70,17 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
         return Route(f"/{kind.task}", answer, methods=["POST"])
 
+    async def embeddings(request: Request) -> Response:
+        try:
+            crops = wire.decode_crops(await request.body())
+            if len(crops) > CROPS_PER_REQUEST:
+                raise errors.Overloaded(f"{len(crops)} crops in one request, {CROPS_PER_REQUEST} are accepted")
+            version = request.query_params.get("face_model_version")
+            result = await embed_crops(crops, version, request.app.state.networks.faces)
+        except errors.InferenceError as error:
+            return _refusal(error)
+        return Response(wire.encode(result), media_type="application/msgpack")
+
     async def take_back(request: Request) -> Response:
         task = request.app.state.in_work.get(request.path_params["request_id"])
         if task is not None:
@@ -81,6 +94,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
                 "pack": settings.pack,
                 "device": settings.device,
                 "face_model_version": faces.calibration.face_model_version,
+                "face_model_versions": list(faces.embedders),
                 "pictures_in_work": request.app.state.pictures_in_work,
                 "waiting": {"face_detector": faces.detector.waiting, "face_embedder": faces.embedder.waiting},
             }
@@ -91,6 +105,8 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
+        Route("/embeddings", embeddings, methods=["POST"]),
+        task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
         task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),

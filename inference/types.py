@@ -75,6 +75,15 @@ class Gender:
 
 
 @dataclass(frozen=True)
+class EyeDirection:
+    """Where the eyes look, in the axes of `Pose`; `confidence`: how often such a direction is right (50..100)."""
+
+    yaw: float
+    pitch: float
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Emotion:
     kind: str
     confidence: float
@@ -93,6 +102,10 @@ class Attributes:
     mustache: Judgement | None = None
     eyes_open: Judgement | None = None
     mouth_open: Judgement | None = None
+    sunglasses: Judgement | None = None
+    beard: Judgement | None = None
+    face_occluded: Judgement | None = None
+    eye_direction: EyeDirection | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,8 @@ class Face:
     """One detected face.
 
     `rejected` holds the reasons for which a quality filter or a face limit left it out (see `quality.REASONS`);
-    `embedding` is there only when it was asked for and the face was not rejected.
+    `embedding` is there only when it was asked for and the face was not rejected; then `crop` is too, if asked for: the
+    aligned face that the embedding is of, a PNG file.
     """
 
     box: Box
@@ -111,6 +125,7 @@ class Face:
     attributes: Attributes = Attributes()
     rejected: tuple[str, ...] = ()
     embedding: Embedding | None = None
+    crop: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -188,3 +203,19 @@ class LabelsResult:
 
     labels: tuple[Label, ...]
     properties: ImageProperties | None = None
+
+
+@dataclass(frozen=True)
+class Confident:
+    """A name and how sure it is, 0..100."""
+
+    name: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class ModerationResult:
+    """`labels`: names of taxonomy.moderation, ancestors included, surest first and of equals the deepest first."""
+
+    labels: tuple[Confident, ...]
+    content_types: tuple[Confident, ...]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import FacesResult, LabelsResult
+from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult
 
 
 def encode(value: object) -> bytes:
@@ -20,6 +20,19 @@ def decode_labels(data: bytes) -> LabelsResult:
     return _LABELS.decode(data)
 
 
+def decode_crops(data: bytes) -> list[bytes]:
+    """Raises msgspec.DecodeError."""
+    return _CROPS.decode(data)
+
+
+def decode_embeddings(data: bytes) -> list[Embedding]:
+    return [np.frombuffer(vector, "<f4") for vector in _CROPS.decode(data)]
+
+
+def decode_moderation(data: bytes) -> ModerationResult:
+    return _MODERATION.decode(data)
+
+
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -31,5 +44,7 @@ def _vector_from_bytes(_kind: type, value: Any) -> object:
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
+_CROPS = msgspec.msgpack.Decoder(list[bytes])
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
 _LABELS = msgspec.msgpack.Decoder(LabelsResult)
+_MODERATION = msgspec.msgpack.Decoder(ModerationResult)

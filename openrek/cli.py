@@ -42,11 +42,14 @@ def parser() -> argparse.ArgumentParser:
     _models_parser(commands)
     _keys_parser(commands)
     _buckets_parser(commands)
+    _celebrities_parser(commands)
+    _collections_parser(commands)
     _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
     _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
     _add(commands, "operations", _operations, "print the table of all operations as Markdown", "openrek operations")
     _demo_parser(commands)
+    _bench_parser(commands)
     _process_parsers(commands)
     return top
 
@@ -98,8 +101,8 @@ def _models_parser(commands: Commands) -> None:
     nouns = _add(commands, "models", None, "fetch and check model packs", "openrek models pull base").add_subparsers(
         required=True, metavar="ACTION"
     )
-    pull = _add(nouns, "pull", _later("models", "pull"), "fetch, check and install a pack", "openrek models pull base")
-    pull.add_argument("pack", help="name of the pack, such as base")
+    pull = _add(nouns, "pull", _later("models", "pull"), "fetch, check and install packs", "openrek models pull base")
+    pull.add_argument("packs", nargs="+", metavar="pack", help="name of a pack, such as base, or path of a catalogue")
     pull.add_argument(
         "--accept-licence", action="append", default=[], metavar="NAME", help="licence of the pack that you accept"
     )
@@ -162,11 +165,137 @@ def _buckets_parser(commands: Commands) -> None:
         noun.add_argument("--region", help="AWS region that the bucket is in")
 
 
+def _celebrities_parser(commands: Commands) -> None:
+    nouns = _add(
+        commands, "celebrities", None, "manage the people that RecognizeCelebrities knows", "openrek celebrities list"
+    ).add_subparsers(required=True, metavar="ACTION")
+    load = _add(
+        nouns,
+        "import",
+        _later("celebrities", "load"),
+        "add or renew people from photographs",
+        "openrek celebrities import people/",
+    )
+    load.add_argument("source", type=Path, help="folder with a folder for each person, or a table (CSV)")
+    show = _add(nouns, "list", _later("celebrities", "show"), "list the celebrities", "openrek celebrities list")
+    remove = _add(
+        nouns,
+        "remove",
+        _later("celebrities", "remove"),
+        "remove a celebrity with all vectors",
+        "openrek celebrities remove 3Ab9xQ2",
+    )
+    one = remove.add_mutually_exclusive_group(required=True)
+    one.add_argument("celebrity", nargs="?", help="name or id")
+    one.add_argument("--all", action="store_true", help="remove the whole gallery")
+    export = _add(
+        nouns,
+        "export",
+        _later("celebrities", "export"),
+        "write the gallery to a folder, embeddings in place of photographs",
+        "openrek celebrities export gallery/",
+    )
+    export.add_argument("folder", type=Path, help="folder to make and write to")
+    for noun in (load, show, remove, export):
+        noun.add_argument("--account", help="AWS account number that the gallery belongs to")
+        noun.add_argument("--region", help="AWS region that the gallery is in")
+
+
+def _collections_parser(commands: Commands) -> None:
+    nouns = _add(commands, "collections", None, "look after collections", "openrek collections list").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    show = _add(nouns, "list", _later("collections", "show"), "list the collections", "openrek collections list")
+    export = _add(
+        nouns,
+        "export",
+        _later("collection_moves", "export"),
+        "write a collection to a file, for another machine",
+        "openrek collections export staff staff.rekcoll",
+    )
+    _name_of_collection(export)
+    export.add_argument("file", type=Path, help="file to write (mode 0600): faces, vectors, users and tags")
+    export.add_argument(
+        "--with-crops", action="store_true", help="also the crops that are kept: pictures of faces, no longer encrypted"
+    )
+    import_ = _add(
+        nouns,
+        "import",
+        _later("collection_moves", "import_"),
+        "make a collection from a file",
+        "openrek collections import staff.rekcoll --as staff-2",
+    )
+    import_.add_argument("file", type=Path, help="file that `openrek collections export` wrote")
+    import_.add_argument("--as", dest="new_name", metavar="NAME", help="name of the collection, if not the one it had")
+    verify = _add(
+        nouns,
+        "verify",
+        _later("collection_checks", "verify"),
+        "prove that the index and the rows of a collection agree",
+        "openrek collections verify staff",
+    )
+    _name_of_collection(verify)
+    keep = _add(
+        nouns,
+        "keep-crops",
+        _later("collections", "keep_crops"),
+        "keep encrypted crops of the faces indexed from now on, or remove those kept",
+        "openrek collections keep-crops staff on",
+    )
+    _name_of_collection(keep)
+    keep.add_argument("kept", choices=("on", "off"), help="off also removes those that were kept")
+    for noun in (show, export, import_, verify, keep, _reembed_parser(nouns)):
+        noun.add_argument("--account", help="AWS account number that the collection belongs to")
+        noun.add_argument("--region", help="AWS region that the collection is in")
+
+
+def _reembed_parser(nouns: Commands) -> argparse.ArgumentParser:
+    reembed = _add(
+        nouns,
+        "reembed",
+        _later("reembedding", "run"),
+        "move a collection to another face model, from kept crops or from its images",
+        "openrek collections reembed staff --to 7.2 --images photos/staff",
+    )
+    _name_of_collection(reembed)
+    reembed.add_argument(
+        "--to", dest="version", required=True, metavar="VERSION", help="face-model version that the model server has"
+    )
+    reembed.add_argument("--images", metavar="BUCKET[/PREFIX]", help="where the images lie that were indexed")
+    reembed.add_argument(
+        "--drop-missing", action="store_true", help="delete the faces that have neither a crop nor an image"
+    )
+    return reembed
+
+
+def _name_of_collection(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="name of the collection")
+
+
 def _demo_parser(commands: Commands) -> None:
     demo = _add(commands, "demo", _demo, "show what a running server does", "openrek demo --output demo")
     demo.add_argument("--host", help="address of the server (default 127.0.0.1)")
     demo.add_argument("--port", type=int, help="port of the server (default 9555)")
     demo.add_argument("--output", type=Path, default=Path("demo"), help="folder for what it makes (default ./demo)")
+
+
+def _bench_parser(commands: Commands) -> None:
+    nouns = _add(commands, "bench", None, "measure this machine", "openrek bench search").add_subparsers(
+        required=True, metavar="WHAT"
+    )
+    search = _add(
+        nouns,
+        "search",
+        _later("bench", "search"),
+        "measure the search of galleries, against raw FAISS",
+        "openrek bench search --sizes 1000 100000 --dimension 512",
+    )
+    search.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="faces")
+    search.add_argument("--dimension", type=int, default=128, help="length of the vectors (default 128)")
+    search.add_argument("--clients", type=int, nargs="+", default=[1, 2, 16], help="threads (default 1 2 16)")
+    search.add_argument("--seconds", type=float, default=2.0, help="length of one measurement (default 2)")
+    search.add_argument("--device", default="cpu", help="device of the index (default cpu)")
+    search.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json and NAME.png")
 
 
 def _process_parsers(commands: Commands) -> None:
@@ -176,7 +305,10 @@ def _process_parsers(commands: Commands) -> None:
     _auth_option(api)
     api.add_argument("--socket", type=int, metavar="FD", help="listening socket to use, inherited from the parent")
     _add(commands, "inference", _later("parts", "inference"), "run the model server")
-    _add(commands, "vectorindex", _later("parts", "vectorindex"), "run the vector index server")
+    vectorindex = _add(commands, "vectorindex", _later("parts", "vectorindex"), "run a vector index server")
+    vectorindex.add_argument(
+        "--url", help="which of the addresses in OPENREK_VECTORINDEX_URL it serves (default the only one)"
+    )
     _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
 
 
@@ -213,6 +345,7 @@ def _operations(_: argparse.Namespace, __: Settings) -> int:
 
 
 def _demo(chosen: argparse.Namespace, settings: Settings) -> int:
-    from openrek import demo, home
+    from openrek import home
+    from openrek.demo import run as demo
 
     return demo.run(settings.endpoint, settings.region, home.credentials(settings.home), chosen.output)

@@ -27,3 +27,7 @@ class PartFailed(OperatorError):
 
 class ProgramMissing(OperatorError):
     """A server that should have come with the packages is not there."""
+
+
+class UnusableGallery(OperatorError):
+    """Files of celebrities that cannot be imported as they are, or a place that they cannot be exported to."""

@@ -23,8 +23,9 @@ def credentials(home: Path) -> Path:
     return home / "credentials"
 
 
-def vector_snapshots(home: Path) -> Path:
-    return home / "vectorindex"
+def vector_snapshots(home: Path, place: int = 0) -> Path:
+    """Of the vector index server at one place among their addresses."""
+    return home / (f"vectorindex-{place + 1}" if place else "vectorindex")
 
 
 def demo_output(home: Path) -> Path:

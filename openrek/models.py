@@ -3,21 +3,25 @@
 import argparse
 
 from inference.packs import catalogue, store
+from inference.packs.catalogue import Pack
 from openrek.settings import Settings
 
 
 def pull(chosen: argparse.Namespace, settings: Settings) -> int:
-    """Install what a pack lacks; quick when there is nothing to do."""
-    pack = catalogue.load(chosen.pack)
-    if not store.verify(settings.models_dir, pack):
-        return 0
+    """Install what packs lack; quick when there is nothing to do."""
+    for pack in [catalogue.load(name) for name in chosen.packs]:
+        if store.verify(settings.models_dir, pack):
+            _pull(chosen, settings, pack)
+    return 0
+
+
+def _pull(chosen: argparse.Namespace, settings: Settings, pack: Pack) -> None:
     from inference.packs.progress import terminal
     from inference.packs.pull import pull as fetch_and_import
 
     with terminal(f"model pack {pack.name}") as progress:
         done = fetch_and_import(settings.models_dir, pack, accept_licences=chosen.accept_licence, progress=progress)
     print(f"model pack {pack.name}: {len(done)} networks installed in {settings.models_dir}", flush=True)
-    return 0
 
 
 def show(_: argparse.Namespace, settings: Settings) -> int:

@@ -5,7 +5,8 @@ import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from openrek import home, logs, secret_key
+from openrek import home, logs, processes, secret_key
+from openrek.errors import OperatorError
 from openrek.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from api.auth import anyone, sigv4
     from api.context import ApiSettings, Services
     from api.pagination import TokenSealer
+    from inference import similarity
     from inference.client import InferenceClient
     from inference.packs import catalogue
     from openrek.readiness import checks
@@ -30,14 +32,16 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from vectorindex.client import IndexClient
 
     logs.configure("api", settings.log_level)
+    similarity.use_packs([settings.model_pack, *settings.more_face_packs])
     key = secret_key.read(settings.secret_key_file)
     with open_pool(settings.database_url, settings.database_connections, settings.database_statement_seconds) as pool:
         services = Services(
             pool=pool,
             inference=InferenceClient(settings.inference_url),
-            index=IndexClient(settings.vectorindex_url),
+            index=IndexClient(*settings.vectorindex_urls),
             objects=ObjectStore(pool, settings.s3_endpoint_url),
             tokens=TokenSealer(key),
+            secret_key=key,
             settings=ApiSettings(
                 version=version("openrek"),
                 face_model_version=catalogue.load(settings.model_pack).face_model_version,
@@ -49,6 +53,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
                 most_collections=settings.collection_limit,
                 most_faces_in_a_collection=settings.face_limit,
                 most_users_in_a_collection=settings.user_limit,
+                human_loop_endpoint_url=settings.human_loop_endpoint_url,
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
@@ -88,6 +93,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             url=settings.inference_url,
             models_dir=settings.models_dir,
             pack=settings.model_pack,
+            face_packs=settings.more_face_packs,
             device=settings.inference_device,
             threads=settings.inference_threads,
             queue_limit=settings.inference_queue_limit,
@@ -99,18 +105,28 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def vectorindex(_: argparse.Namespace, settings: Settings) -> int:
-    """The vector index server."""
+def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
+    """One of the vector index servers."""
     from vectorindex.server import run
 
+    urls = settings.vectorindex_urls
+    url = chosen.url or urls[0]
+    if url not in urls or (len(urls) > 1 and not chosen.url):
+        raise OperatorError(f"say with --url which of the addresses in OPENREK_VECTORINDEX_URL to serve: {urls}")
+    megabytes = settings.vectorindex_memory_megabytes
     logs.configure("vectorindex", settings.log_level)
     run(
-        settings.vectorindex_url,
+        url,
         settings.database_url,
-        home.vector_snapshots(settings.home),
+        home.vector_snapshots(settings.home, urls.index(url)),
         settings.vectorindex_poll_seconds,
         settings.log_level,
+        servers=urls,
+        copies=settings.vectorindex_copies,
+        memory_bytes=megabytes * 2**20 if megabytes else processes.memory() // 2 // settings.vectorindex_servers,
         statement_seconds=settings.database_statement_seconds,
+        erase_seconds=settings.vectorindex_erase_seconds,
+        device=settings.vectorindex_device,
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""Processes in general: who dies with whom, who is left over, who is whose child. Knows nothing of OpenRek's parts."""
+"""Processes in general: who dies with whom, who is left over, what they have. Knows nothing of OpenRek's parts."""
 
 import ctypes
 import os
@@ -35,6 +35,15 @@ def signal_at_parents_death(number: signal.Signals) -> Callable[[], None]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return arrange
+
+
+def memory() -> int:
+    """The memory of this machine, or of the container (cgroup v2) that we run in, in bytes."""
+    whole = int(psutil.virtual_memory().total)
+    try:
+        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # ValueError: "max", no limit
+        return whole
 
 
 def identity(user: int | None) -> dict[str, Any]:

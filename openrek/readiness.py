@@ -42,7 +42,7 @@ def checks(
         return None
 
     def vectorindex_ready() -> str | None:
-        return None if index.is_ready() else "the vector index server does not answer"
+        return None if index.is_ready() else "no vector index server answers"
 
     def queue_ready() -> str | None:
         try:

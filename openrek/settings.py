@@ -40,8 +40,9 @@ class Settings:
     ]
     vectorindex_url: Annotated[
         str,
-        "Vector index server, `http://host:port` or `unix:///path`. When given, `openrek serve` starts none.",
-        "a socket in the home folder",
+        "Vector index servers, each `http://host:port` or `unix:///path`, several with commas between them. Every "
+        "process of one installation needs the same. When given, `openrek serve` starts none.",
+        "sockets in the home folder",
     ]
     models_dir: Annotated[Path, "Folder of the model packs.", "`models` in the home folder"]
     secret_key_file: Annotated[
@@ -63,6 +64,10 @@ class Settings:
     s3_endpoint_url: Annotated[
         str | None, "S3 endpoint to read objects from, for buckets that are not folders on this machine."
     ] = None
+    human_loop_endpoint_url: Annotated[
+        str | None,
+        "Endpoint that speaks the runtime API of Amazon Augmented AI. The reviews that requests ask for start there.",
+    ] = None
     max_body_bytes: Annotated[int, "Largest request body that is read."] = 32 * 1024 * 1024
     api_processes: Annotated[int, "API processes that `openrek serve` starts."] = 1
     api_threads: Annotated[int, "Requests that one API process handles at a time."] = 16
@@ -82,6 +87,12 @@ class Settings:
         "fails with an error on which SDKs try again.",
     ] = 10.0
     model_pack: Annotated[str, "Model pack to load."] = "base"
+    face_packs: Annotated[
+        str,
+        "More packs, separated by commas, whose face embedders are loaded too, for collections of their face-model "
+        "versions: names, or paths of catalogues.",
+        "none",
+    ] = ""
     inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
     inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
     inference_queue_limit: Annotated[
@@ -95,6 +106,26 @@ class Settings:
         "Million pixels of the decoded pictures that the model server keeps, with what was found in them, so that "
         "several operations on one picture decode and detect once. 0 keeps none.",
     ] = 32
+    vectorindex_erase_seconds: Annotated[
+        float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
+    ] = 60.0
+    vectorindex_device: Annotated[
+        str, "Where vectors are searched: cpu, or cuda (needs the extra `cuda`), in half precision with exact scores."
+    ] = "cpu"
+    vectorindex_servers: Annotated[
+        int, "Vector index servers that `openrek serve` starts. Collections are spread over them."
+    ] = 1
+    vectorindex_copies: Annotated[
+        int,
+        "Vector index servers that hold a collection at all times. Should none of them be there, another one opens it "
+        "when it is searched.",
+    ] = 1
+    vectorindex_memory_megabytes: Annotated[
+        int | None,
+        "Most that one vector index server holds of collections; those searched least recently are let go, and opened "
+        "again by their next search. One that is larger is held alone.",
+        "half of the memory of the machine or container, divided by `OPENREK_VECTORINDEX_SERVERS`",
+    ] = None
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
@@ -112,12 +143,14 @@ class Settings:
         """
         given = {name: value for name, value in (overrides or {}).items() if value is not None}
         home = given.get("home") or environment.get("OPENREK_HOME") or Path.home() / ".openrek"
-        values = _home_defaults(Path(home).expanduser().absolute())
+        home = Path(home).expanduser().absolute()
+        values = {"vectorindex_servers": cls.vectorindex_servers}
         for name, kind in typing.get_type_hints(cls).items():
             text = environment.get(variable(name))
-            if name != "home" and text:
+            if text:
                 values[name] = _parse(name, kind, text)
-        settings = cls(**{**values, **given, "home": values["home"]})
+        defaults = _home_defaults(home, values["vectorindex_servers"])
+        settings = cls(**{**defaults, **values, **given, "home": home})
         _check(settings)
         return settings
 
@@ -127,9 +160,19 @@ class Settings:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    @property
+    def more_face_packs(self) -> tuple[str, ...]:
+        """The packs of `face_packs`."""
+        return tuple(name.strip() for name in self.face_packs.split(",") if name.strip())
+
     def is_own(self, name: str) -> bool:
         """Whether the address `name` is the one inside the home folder, so that its server is ours to start."""
-        return bool(getattr(self, name) == _home_defaults(self.home)[name])
+        return bool(getattr(self, name) == _home_defaults(self.home, self.vectorindex_servers)[name])
+
+    @property
+    def vectorindex_urls(self) -> tuple[str, ...]:
+        """The addresses of the vector index servers."""
+        return tuple(url.strip() for url in self.vectorindex_url.split(","))
 
 
 def variable(name: str) -> str:
@@ -185,14 +228,15 @@ def _shown(default: Any) -> str:
     return "none" if default is None else f"`{default}`"
 
 
-def _home_defaults(home: Path) -> dict[str, Any]:
+def _home_defaults(home: Path, vectorindex_servers: int) -> dict[str, Any]:
+    numbers = [""] if vectorindex_servers == 1 else [f"-{number}" for number in range(1, vectorindex_servers + 1)]
     host = urllib.parse.quote(str(postgres_sockets(home)))
     return {
         "home": home,
         "database_url": f"postgresql://openrek@/openrek?host={host}",
         "redis_url": f"unix://{urllib.parse.quote(str(sockets(home)))}/valkey.sock",
         "inference_url": f"unix://{sockets(home)}/inference.sock",
-        "vectorindex_url": f"unix://{sockets(home)}/vectorindex.sock",
+        "vectorindex_url": ",".join(f"unix://{sockets(home)}/vectorindex{number}.sock" for number in numbers),
         "models_dir": home / "models",
         "secret_key_file": home / "secret.key",
     }
@@ -222,6 +266,7 @@ def _check(settings: Settings) -> None:
     if settings.auth == "none":
         require("host", _is_loopback(settings.host), "an address of this machine alone while OPENREK_AUTH is none")
     require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
+    require("vectorindex_device", settings.vectorindex_device in ("cpu", "cuda"), "cpu or cuda")
     for name in (
         "max_body_bytes",
         "api_processes",
@@ -234,6 +279,9 @@ def _check(settings: Settings) -> None:
         "inference_threads",
         "inference_queue_limit",
         "inference_queue_megapixels",
+        "vectorindex_servers",
+        "vectorindex_copies",
+        "vectorindex_memory_megabytes",
         "worker_processes",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
@@ -245,6 +293,10 @@ def _check(settings: Settings) -> None:
         "stop_seconds",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")
+    urls = settings.vectorindex_urls
+    require(
+        "vectorindex_url", all(urls) and len(set(urls)) == len(urls), "different addresses with commas between them"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -22,7 +22,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST_BACKLOG = 1024
 Probe = Callable[[], Awaitable[bool]]
 
-CONNECTIONS_BESIDE_THE_API = 16  # of the vector index server and the worker
+CONNECTIONS_BESIDE_THE_API = 16  # of a vector index server and the worker
+CONNECTIONS_OF_AN_INDEX_SERVER = 4
 
 
 def run(settings: Settings, demo: bool) -> int:
@@ -63,7 +64,11 @@ async def _start_and_watch(
     async with asyncio.TaskGroup() as group:
         if settings.is_own("inference_url"):
             group.create_task(
-                supervisor.run("models", _openrek("models", "pull", settings.model_pack), to_terminal=True)
+                supervisor.run(
+                    "models",
+                    _openrek("models", "pull", settings.model_pack, *settings.more_face_packs),
+                    to_terminal=True,
+                )
             )
         group.create_task(_start_stores(settings, supervisor, say))
     async with asyncio.TaskGroup() as group:
@@ -102,6 +107,7 @@ async def _start_postgres(settings: Settings, supervisor: Supervisor, say: Calla
     for notice in postgres.prepare(server):
         say(notice)
     clients = settings.api_processes * settings.database_connections + CONNECTIONS_BESIDE_THE_API
+    clients += (settings.vectorindex_servers - 1) * CONNECTIONS_OF_AN_INDEX_SERVER
     await supervisor.start(
         Part(
             "postgres",
@@ -118,12 +124,21 @@ def _parts(settings: Settings, listener: socket.socket) -> Iterator[Part]:
     if settings.is_own("inference_url"):
         yield Part("inference", _openrek("inference"), _answers(settings.inference_url), SERVERS)
     if settings.is_own("vectorindex_url"):
-        yield Part("vectorindex", _openrek("vectorindex"), _answers(settings.vectorindex_url), SERVERS)
+        for name, url in index_servers(settings).items():
+            yield Part(name, _openrek("vectorindex", "--url", url), _answers(url), SERVERS)
     yield Part("worker", _openrek("worker"), _is_ready_to_the_api(settings.endpoint, "worker"), WORKER)
     for number in range(1, settings.api_processes + 1):
         name = "api" if settings.api_processes == 1 else f"api-{number}"
         command = _openrek("api", "--socket", str(listener.fileno()))
         yield Part(name, command, _answers(settings.endpoint), API, pass_fds=(listener.fileno(),))
+
+
+def index_servers(settings: Settings) -> dict[str, str]:
+    """The vector index servers: the names of their parts, and their addresses."""
+    urls = settings.vectorindex_urls
+    if len(urls) == 1:
+        return {"vectorindex": urls[0]}
+    return {f"vectorindex-{number}": url for number, url in enumerate(urls, 1)}
 
 
 def _openrek(*arguments: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The change log of collections: what happened to faces and users, version by version without gaps."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,7 +10,8 @@ import numpy.typing as npt
 from psycopg import Connection, ServerCursor
 from psycopg.rows import class_row
 
-from storage import queries
+from storage import collections, queries
+from storage.collections import Collection
 from storage.errors import CollectionNotFound
 from storage.vectors import Vector
 
@@ -56,9 +57,20 @@ class Gallery:
     blocks: dict[Kind, Iterator[Block]]
 
 
+def pulse(connection: Connection[Any]) -> tuple[object, ...]:
+    """A value that differs from an earlier one whenever a collection was created, changed or deleted in between."""
+    return tuple(connection.execute(_SQL["pulse"]).fetchall())
+
+
 def heads(connection: Connection[Any]) -> dict[int, int]:
     """Id and version of every live collection, most recently changed first."""
     return dict(connection.execute(_SQL["heads"]).fetchall())
+
+
+def has_lost(connection: Connection[Any], collection_id: int, version: int) -> bool:
+    """Whether something of a collection was deleted or replaced after a version, as far as the log can tell."""
+    row = connection.execute(_SQL["has_lost"], {"collection_id": collection_id, "version": version}).fetchone()
+    return bool(row and row[0])
 
 
 def head(connection: Connection[Any], collection_id: int) -> int:
@@ -67,6 +79,18 @@ def head(connection: Connection[Any], collection_id: int) -> int:
     if row is None:
         raise CollectionNotFound(name=collection_id)
     return int(row[0])
+
+
+def living(connection: Connection[Any], collection_ids: Iterable[int]) -> set[int]:
+    """Those of the given collections that are live."""
+    rows = connection.execute(_SQL["living"], {"collection_ids": list(collection_ids)})
+    return {collection_id for (collection_id,) in rows}
+
+
+def vector_bytes(connection: Connection[Any], collection_id: int) -> int:
+    """What the ids and vectors of a live collection take at most, in bytes; 0 if there is none."""
+    row = connection.execute(_SQL["vector_bytes"], {"collection_id": collection_id}).fetchone()
+    return row[0] if row else 0
 
 
 def since(connection: Connection[Any], collection_id: int, version: int, limit: int) -> list[Change]:
@@ -79,6 +103,11 @@ def since(connection: Connection[Any], collection_id: int, version: int, limit: 
         return cursor.execute(_SQL["since"], values).fetchall()
 
 
+def begin_snapshot(connection: Connection[Any]) -> None:
+    """Make the transaction that just began see one state and change nothing."""
+    connection.execute(_SQL["begin_snapshot"])
+
+
 @contextmanager
 def gallery(connection: Connection[Any], collection_id: int, block_rows: int) -> Iterator[Gallery]:
     """Read all vectors of a live collection as of one version, in blocks streamed from the server while iterated over.
@@ -86,7 +115,7 @@ def gallery(connection: Connection[Any], collection_id: int, block_rows: int) ->
     The connection must not be in a transaction. Raises CollectionNotFound.
     """
     with connection.transaction():
-        connection.execute(_SQL["begin_snapshot"])
+        begin_snapshot(connection)
         state = connection.execute(_SQL["state"], {"collection_id": collection_id}).fetchone()
         if state is None:
             raise CollectionNotFound(name=collection_id)
@@ -99,6 +128,17 @@ def gallery(connection: Connection[Any], collection_id: int, block_rows: int) ->
                 "users": _blocks(users, block_rows),
             }
             yield Gallery(version, last_id, face_count, dimension, blocks)
+
+
+def restart(connection: Connection[Any], collection: Collection) -> None:
+    """Begin the log of a locked collection anew, so that whoever follows it reads all of the collection again.
+
+    The first entry is the deletion of an id that nothing ever had: it tells this history from any other.
+    """
+    target = {"collection_id": collection.id, "version": collection.version + 1}
+    connection.execute(_SQL["forget"], target)
+    connection.execute(_SQL["mark"], target)
+    collections.advance(connection, collection, changes=1)
 
 
 def trim(connection: Connection[Any], keep: int, batch: int) -> int:

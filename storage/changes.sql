@@ -4,6 +4,27 @@ SELECT collection_id, version FROM collections
 WHERE deleted_at IS NULL
 ORDER BY changed_at DESC;
 
+-- name: pulse
+-- Numbers of the live collections that no creation, change or deletion leaves as they are; a restored backup neither.
+SELECT count(*), coalesce(sum(collection_id), 0)::bigint, coalesce(sum(version), 0)::bigint, max(changed_at)
+FROM collections WHERE deleted_at IS NULL;
+
+-- name: living
+-- Those of some collections that are live.
+SELECT collection_id FROM collections WHERE collection_id = ANY (%(collection_ids)s::bigint[]) AND deleted_at IS NULL;
+
+-- name: vector_bytes
+-- The most that the ids and vectors of a collection take.
+SELECT (face_count + user_count) * (16 + 4 * coalesce(dimension, 0))
+FROM collections WHERE collection_id = %(collection_id)s AND deleted_at IS NULL;
+
+-- name: has_lost
+-- Whether a collection lost, or replaced, anything after a version; also true when the log no longer tells.
+SELECT NOT EXISTS (SELECT FROM collection_changes
+                   WHERE collection_id = %(collection_id)s AND version = %(version)s)
+       OR EXISTS (SELECT FROM collection_changes
+                  WHERE collection_id = %(collection_id)s AND version > %(version)s AND action <> 'add');
+
 -- name: head
 -- The version of a live collection.
 SELECT version FROM collections WHERE collection_id = %(collection_id)s AND deleted_at IS NULL;
@@ -38,6 +59,15 @@ SELECT uuid_send(face_id) AS id, embedding FROM faces WHERE collection_id = %(co
 -- name: embeddings_of_users
 -- The users of a collection that have faces, in any order.
 SELECT uuid_send(key) AS id, embedding FROM users WHERE collection_id = %(collection_id)s AND embedding IS NOT NULL;
+
+-- name: forget
+-- Removes the log of a collection.
+DELETE FROM collection_changes WHERE collection_id = %(collection_id)s;
+
+-- name: mark
+-- The first entry of a new history, which no other history has.
+INSERT INTO collection_changes (collection_id, version, kind, action, id)
+VALUES (%(collection_id)s, %(version)s, 'faces', 'delete', gen_random_uuid());
 
 -- name: trim
 -- Removes some of the oldest log entries beyond the newest ones of each collection, oldest first.

@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from storage import queries, tags
+from storage import idempotency, queries, tags
 from storage.errors import CollectionExists, CollectionNotFound, TooManyCollections
 from storage.tenant import Tenant
 
@@ -21,7 +21,7 @@ _SQL = queries.load("collections")
 class Collection:
     """A live collection as of `version`, which counts its changes; `id` is never used again, unlike `name`.
 
-    `dimension` is the length of its embeddings, None before the first face.
+    `dimension` is the length of its embeddings, None before the first face. `keeps_crops`: see storage.crops.
     """
 
     id: int
@@ -32,6 +32,7 @@ class Collection:
     face_count: int
     user_count: int
     dimension: int | None
+    keeps_crops: bool = False
 
 
 def create(
@@ -107,6 +108,7 @@ def delete(connection: Connection[Any], tenant: Tenant, name: str) -> None:
         if connection.execute(_SQL["delete"], vars(tenant) | {"name": name}).fetchone() is None:
             raise CollectionNotFound(name=name)
         tags.remove_all(connection, tenant, tags.of_collection(name))
+        idempotency.forget(connection, tenant, tags.of_collection(name))
 
 
 def purge_deleted(connection: Connection[Any], batch: int, keep_names: timedelta = NAME_KEPT) -> int:

@@ -3,25 +3,29 @@
 INSERT INTO collections (account, region, name, face_model_version)
 VALUES (%(account)s, %(region)s, %(name)s, %(face_model_version)s)
 ON CONFLICT (account, region, name) WHERE deleted_at IS NULL DO NOTHING
-RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+          keeps_crops;
 
 -- name: lock_tenant
 -- One creator at a time, so that the number of collections is exact.
 SELECT pg_advisory_xact_lock(hashtextextended('collections ' || %(account)s::text || ' ' || %(region)s::text, 0));
 
 -- name: count
--- How many live collections a tenant has.
-SELECT count(*) FROM collections WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL;
+-- How many live collections a tenant has, besides galleries of our own.
+SELECT count(*) FROM collections
+WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL AND NOT starts_with(name, '/');
 
 -- name: get
 -- A live collection by its name.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
 WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL;
 
 -- name: lock
 -- A live collection by its name, held for writing until the end of the transaction.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
 WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL
 FOR NO KEY UPDATE;
@@ -32,13 +36,15 @@ UPDATE collections
 SET version = version + %(changes)s, face_count = face_count + %(faces)s, user_count = user_count + %(users)s,
     dimension = coalesce(dimension, %(dimension)s), changed_at = now()
 WHERE collection_id = %(collection_id)s
-RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension;
+RETURNING collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+          keeps_crops;
 
 -- name: page
--- The live collections whose names follow that of a given one, in byte order.
-SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension
+-- The live collections whose names follow that of a given one, in byte order, without galleries of our own.
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops
 FROM collections
-WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL
+WHERE account = %(account)s AND region = %(region)s AND deleted_at IS NULL AND NOT starts_with(name, '/')
   AND (%(after)s::bigint IS NULL
        OR name > (SELECT name FROM collections WHERE collection_id = %(after)s::bigint))
 ORDER BY name

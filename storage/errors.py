@@ -37,6 +37,18 @@ class TooManyCollections(StorageError):
     """The account has {limit} collections, the most allowed."""
 
 
+class FaceModelChanged(StorageError):
+    """The collection {name} is of the face model {face_model_version} by now."""
+
+
+class CropSealedWithAnotherKey(StorageError):
+    """The crop of the face {face_id} was encrypted with another key."""
+
+
+class BeingReembedded(StorageError):
+    """The collection {name} is being re-embedded by another command."""
+
+
 class GalleryFull(StorageError):
     """The collection {name} would hold more than {limit} faces."""
 
@@ -59,6 +71,18 @@ class TooManyUsers(StorageError):
 
 class TooManyFacesOfUser(StorageError):
     """The user {user_id} would have more than {limit} faces."""
+
+
+class CelebrityNotFound(StorageError):
+    """The celebrity {name} is not in the gallery."""
+
+
+class SeveralOfTheName(StorageError):
+    """Several celebrities have the name {name}: their ids are {ids}."""
+
+
+class OtherFaceModel(StorageError):
+    """The gallery holds faces of face model {there}, not {given}: remove it and import it again."""
 
 
 class TooManyTags(StorageError):

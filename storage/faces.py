@@ -11,7 +11,7 @@ from psycopg.rows import RowMaker
 
 from storage import collections, queries
 from storage.collections import Collection
-from storage.errors import FaceNotFound, GalleryFull
+from storage.errors import FaceModelChanged, FaceNotFound, GalleryFull
 from storage.tenant import Tenant
 from storage.vectors import Vector
 
@@ -87,18 +87,22 @@ def add(
     external_image_id: str | None,
     new: Sequence[NewFace],
     limit: int,
+    face_model_version: str | None = None,
 ) -> tuple[Collection, list[StoredFace]]:
     """Store the faces of one image in one transaction; return the collection as it then is and the faces, as `new`.
 
     A face that was stored before for the same image and external id is returned, not stored again.
-    Raises CollectionNotFound, and GalleryFull if the collection would hold more than `limit` faces; ValueError if an
-    embedding is not of unit length or not as long as the others of the collection. Nothing is stored then.
+    Raises CollectionNotFound; GalleryFull if the collection would hold more than `limit` faces; FaceModelChanged if
+    it is not of `face_model_version`, where that is given; ValueError if an embedding is not of unit length or not as
+    long as the others of the collection. Nothing is stored then.
     """
     for face in new:
         if not abs(float(np.linalg.norm(face.embedding)) - 1.0) < _UNIT_LENGTH_TOLERANCE:
             raise ValueError("an embedding must be of unit length")
     with connection.transaction():
         collection = collections.lock(connection, tenant, collection_name)
+        if face_model_version not in (None, collection.face_model_version):
+            raise FaceModelChanged(name=collection_name, face_model_version=collection.face_model_version)
         before = _of_image(connection, collection.id, image_id, external_image_id)
         faces: list[StoredFace] = []
         fresh: list[tuple[StoredFace, Vector]] = []

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -43,6 +44,42 @@ class ObjectStore:
         if self._s3_endpoint_url is not None:
             return _read_s3(self._s3_endpoint_url, tenant.region, bucket, name, version, max_bytes)
         raise BucketNotFound(bucket=bucket)
+
+    def names(self, tenant: Tenant, bucket: str, prefix: str = "") -> Iterator[str]:
+        """The names of a bucket's objects that begin with `prefix`, in any order.
+
+        Raises BucketNotFound, ObjectStoreUnavailable, DatabaseUnavailable.
+        """
+        with self._pool.connection() as connection:
+            folder = buckets.find(connection, tenant, bucket)
+        if folder is not None:
+            return _names_of_files(Path(folder.directory), prefix)
+        if self._s3_endpoint_url is not None:
+            return _names_in_s3(self._s3_endpoint_url, tenant.region, bucket, prefix)
+        raise BucketNotFound(bucket=bucket)
+
+
+def _names_of_files(folder: Path, prefix: str) -> Iterator[str]:
+    for inside, _, files in os.walk(folder):
+        for file in files:
+            name = (Path(inside) / file).relative_to(folder).as_posix()
+            if name.startswith(prefix):
+                yield name
+
+
+def _names_in_s3(endpoint_url: str, region: str, bucket: str, prefix: str) -> Iterator[str]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    pages = _s3_client(endpoint_url, region).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    try:
+        for page in pages:
+            yield from (entry["Key"] for entry in page.get("Contents", []))
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") == "NoSuchBucket":
+            raise BucketNotFound(bucket=bucket) from error
+        raise ObjectStoreUnavailable(reason=str(error)) from error
+    except BotoCoreError as error:
+        raise ObjectStoreUnavailable(reason=str(error)) from error
 
 
 def _read_file(folder: Path, bucket: str, name: str, version: str | None, max_bytes: int) -> bytes:

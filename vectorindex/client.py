@@ -1,7 +1,15 @@
-"""Asks the vector index server; used by the API and the workers."""
+"""Asks the vector index servers; used by the API and the workers.
 
+A collection has an order of servers. They are asked one after the other until one answers: a search changes nothing,
+and every server can open every collection. One that did not answer is asked last until it has opened what is its own.
+"""
+
+import logging
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -11,15 +19,23 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.changes import Kind
-from vectorindex.messages import Matches, Search
+from vectorindex import placement
+from vectorindex.messages import HEARTBEAT, HEARTBEAT_SECONDS, Late, Matches, Search
 
-_CONNECT_TIMEOUT_SECONDS = 2.0
+log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 1.0
 # A collection that nobody asked for yet may have to be read from the database first.
-_SEARCH_TIMEOUT_SECONDS = 30.0
+_SEARCH_SECONDS = 30.0
+# A server that works says so; one that says nothing for so long hangs, and another is asked if there is one.
+_SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
 # A server that ended is started again within this time, and a search may be sent twice.
 _PATIENCE_SECONDS = 3.0
 _PAUSE_SECONDS = 0.05
+_READY_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
 _decode = msgspec.msgpack.Decoder(Matches).decode
+_decode_late = msgspec.msgpack.Decoder(Late).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -46,23 +62,16 @@ class Match:
 
 
 class IndexClient:
-    """Connections to the server at `http://host:port` or `unix:///path`. Thread safe."""
+    """Connections to the servers, each at `http://host:port` or `unix:///path`. Thread safe."""
 
-    def __init__(self, url: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    def __init__(self, *urls: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """A search waits for up to `patience_seconds` for a server to be there."""
+        self._servers = {url: _connections(url) for url in urls}
         self._patience_seconds = patience_seconds
-        parts = urlsplit(url)
-        is_socket = parts.scheme == "unix"
-        transport = httpx.HTTPTransport(
-            uds=parts.path if is_socket else None,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-        )
-        self._http = httpx.Client(
-            transport=transport,
-            base_url="http://vectorindex" if is_socket else url,
-            timeout=httpx.Timeout(_SEARCH_TIMEOUT_SECONDS, connect=_CONNECT_TIMEOUT_SECONDS),
-            trust_env=False,
-        )
+        self._away: set[str] = set()
+        self._missing: list[str] = []
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def search(
         self,
@@ -84,37 +93,116 @@ class IndexClient:
         search = Search(
             collection_id, kind, at_least, query.astype("<f4", copy=False).tobytes(), k, min_score, excluded
         )
-        answer = self._post(_encode(search))
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        answer = self._ask(collection_id, _encode(search))
+        if answer.status == httpx.codes.NOT_FOUND:
             raise UnknownCollection(collection_id)
-        if answer.status_code == httpx.codes.BAD_REQUEST:
-            raise ValueError(answer.text)
-        if answer.status_code != httpx.codes.OK:
-            raise IndexUnavailable(f"{answer.status_code} {answer.text}")
-        matches = _decode(answer.content)
+        if answer.status == httpx.codes.BAD_REQUEST:
+            raise ValueError(answer.body.decode())
+        matches = _decode(answer.body)
         ids = (matches.ids[start : start + 16] for start in range(0, len(matches.ids), 16))
         scores = np.frombuffer(matches.scores, "<f4").tolist()
         return [Match(UUID(bytes=one), score) for one, score in zip(ids, scores, strict=True)]
 
     def is_ready(self) -> bool:
-        """Whether the server answers and reaches its database."""
-        try:
-            return self._http.get("/readyz", timeout=_CONNECT_TIMEOUT_SECONDS).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+        """Whether a server answers and reaches its database. Those that do not are logged when they change."""
+        with ThreadPoolExecutor(len(self._servers)) as threads:
+            are_ready = list(threads.map(partial(self._gives_ok, path="/readyz"), self._servers))
+        missing = [url for url, is_ready in zip(self._servers, are_ready, strict=True) if not is_ready]
+        if missing != self._missing:
+            log.warning("index servers that are not ready: %s", ", ".join(missing) or "none")
+            self._missing = missing
+        return any(are_ready)
+
+    def has_opened(self) -> bool:
+        """Whether every server has opened what it is to hold before it is searched."""
+        return all(self._gives_ok(url, "/openedz") for url in self._servers)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._closed.set()
+        for http in self._servers.values():
+            http.close()
 
-    def _post(self, body: bytes) -> httpx.Response:
-        give_up = time.monotonic() + self._patience_seconds
+    def _ask(self, collection_id: int, body: bytes) -> Late:
+        """The first answer that a server gives. Raises IndexUnavailable."""
+        start = time.monotonic()
+        deadline, give_up = start + _SEARCH_SECONDS, start + self._patience_seconds
         while True:
-            try:
-                return self._http.post("/search", content=body)
-            except httpx.TimeoutException as error:
-                raise IndexUnavailable(f"no answer in time ({error})") from error
-            except httpx.TransportError as error:
-                if time.monotonic() > give_up:
-                    raise IndexUnavailable(str(error)) from error
+            someone_may_come_back = False
+            # Those that are away come last.
+            servers = sorted(placement.order(collection_id, self._servers), key=self._away.__contains__)
+            for url in servers:
+                try:
+                    answer = _post(self._servers[url], body, deadline, patient=url == servers[-1])
+                except httpx.TimeoutException as error:
+                    reason = f"no answer in time ({error})"
+                except httpx.TransportError as error:
+                    reason = str(error)
+                    someone_may_come_back = True
+                else:
+                    if answer.status < httpx.codes.INTERNAL_SERVER_ERROR:
+                        return answer
+                    reason = f"{answer.status} {answer.body.decode(errors='replace')}"
+                self._set_away(url, reason)
+            if not someone_may_come_back or time.monotonic() > give_up:
+                raise IndexUnavailable(reason)
             time.sleep(_PAUSE_SECONDS)
+
+    def _set_away(self, url: str, reason: str) -> None:
+        with self._lock:
+            if url in self._away or len(self._servers) == 1:
+                return
+            self._away.add(url)
+        log.warning("index server %s is away, others are asked for its collections: %s", url, reason)
+        threading.Thread(target=self._wait_for, args=[url], name="index-server-back", daemon=True).start()
+
+    def _wait_for(self, url: str) -> None:
+        while not self._closed.wait(_LOOK_SECONDS):
+            if self._gives_ok(url, "/openedz"):
+                self._away.discard(url)
+                log.info("index server %s is back", url)
+                return
+
+    def _gives_ok(self, url: str, path: str) -> bool:
+        try:
+            return self._servers[url].get(path, timeout=_READY_SECONDS).status_code == httpx.codes.OK
+        except (httpx.TransportError, RuntimeError):  # RuntimeError: closed meanwhile
+            return False
+
+
+def _connections(url: str) -> httpx.Client:
+    parts = urlsplit(url)
+    is_socket = parts.scheme == "unix"
+    transport = httpx.HTTPTransport(
+        uds=parts.path if is_socket else None,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+    )
+    return httpx.Client(transport=transport, base_url="http://vectorindex" if is_socket else url, trust_env=False)
+
+
+def _post(http: httpx.Client, body: bytes, deadline: float, *, patient: bool) -> Late:
+    """One server's answer; a `patient` caller waits until the deadline also for one that is silent.
+
+    Raises httpx.TransportError.
+    """
+    left = deadline - time.monotonic()
+    timeout = httpx.Timeout(max(left if patient else min(left, _SILENCE_SECONDS), 0.001), connect=_CONNECT_SECONDS)
+    try:
+        return _post_once(http, body, deadline, timeout)
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        if isinstance(error, httpx.ConnectError):
+            raise
+        # A kept connection may end as it is used, by a server that is well.
+        return _post_once(http, body, deadline, timeout)
+
+
+def _post_once(http: httpx.Client, body: bytes, deadline: float, timeout: httpx.Timeout) -> Late:
+    with http.stream("POST", "/search", content=body, timeout=timeout) as answer:
+        received = b""
+        for part in answer.iter_bytes():
+            received += part
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout(f"it has worked for {_SEARCH_SECONDS:.0f} s")
+    if answer.status_code == httpx.codes.ACCEPTED:
+        return _decode_late(received.lstrip(HEARTBEAT))
+    return Late(answer.status_code, received)

@@ -1,8 +1,15 @@
-"""What the client and the server say to each other, as MessagePack."""
+"""What the client and the server say to each other, as MessagePack.
+
+An answer that takes longer than a moment comes with status 202: first HEARTBEATs while the work goes on, then a Late.
+"""
 
 from dataclasses import dataclass
 
 from storage.changes import Kind
+
+HEARTBEAT = b"\xc0"
+"""MessagePack's nil; no Late begins with it."""
+HEARTBEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,11 @@ class Matches:
     version: int
     ids: bytes
     scores: bytes
+
+
+@dataclass(frozen=True)
+class Late:
+    """The status and the body that an answer would have had, had it come at once."""
+
+    status: int
+    body: bytes

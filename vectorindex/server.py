@@ -1,8 +1,9 @@
-"""The vector index server: `POST /search`, `GET /healthz`, `GET /readyz`."""
+"""The vector index server: `POST /search`, `POST /contents`, `GET /healthz`, `GET /readyz`, `GET /openedz`."""
 
+import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,19 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from storage.database import STATEMENT_SECONDS, Pool, open_pool
 from storage.errors import CollectionNotFound, DatabaseUnavailable
+from vectorindex import contents, placement
 from vectorindex.follower import Follower, OutOfStep
 from vectorindex.index import DimensionMismatch
-from vectorindex.messages import Matches, Search
+from vectorindex.messages import HEARTBEAT, HEARTBEAT_SECONDS, Late, Matches, Search
 
 log = logging.getLogger(__name__)
 
-_STATUS = {
+_STATUS: dict[type[Exception], int] = {
     msgspec.DecodeError: 400,
     msgspec.ValidationError: 400,
     DimensionMismatch: 400,
@@ -39,16 +41,29 @@ _decode = msgspec.msgpack.Decoder(Search).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def create_app(pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int) -> Starlette:
+def create_app(pool: Pool, follower: Follower, poll_seconds: float, threads: int) -> Starlette:
     """The app, which opens and follows collections in the background for as long as it runs."""
-    follower = Follower(pool, snapshot_dir)
+    opened = threading.Event()
 
     async def search(request: Request) -> Response:
         body = await request.body()
-        return Response(await run_in_threadpool(_search, follower, body), media_type="application/msgpack")
+        work = asyncio.create_task(run_in_threadpool(_search, follower, body))
+        done, _ = await asyncio.wait([work], timeout=HEARTBEAT_SECONDS)
+        if not done:
+            return StreamingResponse(_late(work), status_code=202)
+        answer = work.result()
+        return Response(answer.body, answer.status)
+
+    async def held(request: Request) -> Response:
+        body = await request.body()
+        return Response(await run_in_threadpool(contents.answer, follower, body), media_type="application/msgpack")
 
     async def is_healthy(_: Request) -> Response:
         return Response()
+
+    async def has_opened(_: Request) -> Response:
+        """Whether what is to be held was opened once, so that clients may come back."""
+        return Response(status_code=200 if opened.is_set() else 503)
 
     def is_ready(_: Request) -> Response:
         with pool.connection(_READY_TIMEOUT_SECONDS) as connection:
@@ -59,7 +74,9 @@ def create_app(pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = threads
         stop = threading.Event()
-        polling = threading.Thread(target=_poll, args=(follower, poll_seconds, stop), name="follower", daemon=True)
+        polling = threading.Thread(
+            target=_poll, args=(follower, poll_seconds, opened, stop), name="follower", daemon=True
+        )
         polling.start()
         yield
         stop.set()
@@ -68,10 +85,12 @@ def create_app(pool: Pool, snapshot_dir: Path, poll_seconds: float, threads: int
     return Starlette(
         routes=[
             Route("/search", search, methods=["POST"]),
+            Route("/contents", held, methods=["POST"]),
             Route("/healthz", is_healthy),
             Route("/readyz", is_ready),
+            Route("/openedz", has_opened),
         ],
-        exception_handlers=dict.fromkeys(_STATUS, _refuse),
+        exception_handlers={DatabaseUnavailable: _refuse},
         lifespan=lifespan,
     )
 
@@ -83,36 +102,60 @@ def run(
     poll_seconds: float,
     log_level: str,
     *,
+    servers: Sequence[str] = (),
+    copies: int = 1,
+    memory_bytes: int | None = None,
     max_connections: int = 4,
     threads: int = 16,
     statement_seconds: float = STATEMENT_SECONDS,
+    erase_seconds: float = 60.0,
+    device: str = "cpu",
 ) -> None:
     """Serve at `http://host:port` or `unix:///path` until SIGTERM or SIGINT.
 
-    `snapshot_dir` belongs to this server alone. `threads` searches run at a time, each on one core.
-    `max_connections` bounds those to the database, `statement_seconds` each of its statements.
+    `snapshot_dir` belongs to this server alone. `servers` are the addresses of all, this one among them; it holds the
+    collections for which it is one of the first `copies`, and those that others ask it for, in about `memory_bytes`.
+    `threads` searches run at a time, each on one core. `max_connections` bounds those to the database,
+    `statement_seconds` each of its statements. Snapshots hold nothing that was deleted longer than `erase_seconds` ago.
+    Searches run on `device`, see `index.new`.
     """
+
+    def is_own(collection_id: int) -> bool:
+        return url in placement.order(collection_id, servers or [url])[:copies]
+
     with open_pool(database_url, max_connections, statement_seconds) as pool:
-        app = create_app(pool, snapshot_dir, poll_seconds, threads)
+        follower = Follower(pool, snapshot_dir, is_own, memory_bytes, erase_seconds, device)
+        app = create_app(pool, follower, poll_seconds, threads)
         uvicorn.run(app, **_address(url), log_level=log_level.lower(), log_config=None, access_log=False, ws="none")
 
 
-def _search(follower: Follower, body: bytes) -> bytes:
-    wanted = _decode(body)
-    indexes, version = follower.at_least(wanted.collection_id, wanted.at_least)
-    query = np.frombuffer(wanted.query, "<f4").astype(np.float32, copy=False)
-    ids, scores = indexes[wanted.kind].search(query, wanted.k, wanted.min_score, wanted.exclude)
-    return _encode(Matches(version, ids.tobytes(), scores.astype("<f4", copy=False).tobytes()))
+def _search(follower: Follower, body: bytes) -> Late:
+    try:
+        wanted = _decode(body)
+        indexes, version = follower.at_least(wanted.collection_id, wanted.at_least)
+        query = np.frombuffer(wanted.query, "<f4").astype(np.float32, copy=False)
+        ids, scores = indexes[wanted.kind].search(query, wanted.k, wanted.min_score, wanted.exclude)
+    except tuple(_STATUS) as error:
+        return Late(_STATUS[type(error)], str(error).encode())
+    return Late(200, _encode(Matches(version, ids.tobytes(), scores.astype("<f4", copy=False).tobytes())))
+
+
+async def _late(work: "asyncio.Task[Late]") -> AsyncIterator[bytes]:
+    while not work.done():
+        yield HEARTBEAT
+        await asyncio.wait([work], timeout=HEARTBEAT_SECONDS)
+    yield _encode(work.result())
 
 
 def _refuse(_: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), status_code=_STATUS[type(error)])
 
 
-def _poll(follower: Follower, poll_seconds: float, stop: threading.Event) -> None:
+def _poll(follower: Follower, poll_seconds: float, opened: threading.Event, stop: threading.Event) -> None:
     while True:
         try:
             follower.poll()
+            opened.set()
         except DatabaseUnavailable as error:
             log.warning("%s", error)
         except Exception:

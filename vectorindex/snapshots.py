@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from storage.changes import Kind
-from vectorindex.index import ID_BYTES, Ids, VectorIndex, Vectors
+from vectorindex.index import ID_BYTES, Ids, VectorIndex, Vectors, new
 
 log = logging.getLogger(__name__)
 
@@ -70,16 +70,32 @@ def discard(directory: Path, collection_id: int) -> None:
     _path(directory, collection_id, "part").unlink(missing_ok=True)
 
 
-def read(directory: Path, collection_id: int) -> Snapshot | None:
-    """The snapshot of a collection, None if there is none that can be used."""
+def discard_all(directory: Path) -> None:
+    """Remove what a process that was killed left when it prepared snapshots: nobody would, of deleted collections."""
+    for path in directory.glob("*.part"):
+        path.unlink()
+
+
+def read(directory: Path, collection_id: int, device: str = "cpu") -> Snapshot | None:
+    """The snapshot of a collection, searched on `device`; None if there is none that can be used."""
     try:
         with open(_path(directory, collection_id), "rb") as file:
-            return _read(file, collection_id)
+            return _read(file, collection_id, device)
     except FileNotFoundError:
         return None
     except (OSError, _Corrupt) as error:
         log.warning("ignoring the snapshot of collection %d: %s", collection_id, error)
         return None
+
+
+def version(directory: Path, collection_id: int) -> int | None:
+    """The version of the snapshot of a collection, from its header; None if there is none that can be used."""
+    try:
+        with open(_path(directory, collection_id), "rb") as file:
+            magic, collection, found, *_ = _HEADER.unpack(file.read(_HEADER.size))
+    except (OSError, struct.error):
+        return None
+    return int(found) if (magic, collection) == (_MAGIC, collection_id) else None
 
 
 def remove(directory: Path, collection_id: int) -> None:
@@ -108,7 +124,7 @@ def _write(file: BufferedWriter, collection_id: int, snapshot: Snapshot, content
     file.write(digest.digest())
 
 
-def _read(file: BufferedReader, collection_id: int) -> Snapshot:
+def _read(file: BufferedReader, collection_id: int, device: str) -> Snapshot:
     digest = hashlib.sha256()
 
     def take(shape: tuple[int, ...], dtype: str) -> Any:
@@ -130,7 +146,7 @@ def _read(file: BufferedReader, collection_id: int) -> Snapshot:
 
     def index(count: int, dimension: int) -> VectorIndex:
         ids = take((count, ID_BYTES), "u1")
-        index = VectorIndex(count)
+        index = new(device, count)
         for start in range(0, count, _BLOCK_ROWS):
             rows = slice(start, min(start + _BLOCK_ROWS, count))
             index.update(ids[:0], ids[rows], take((rows.stop - rows.start, dimension), "<f4"))

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from storage import changes, collections, idempotency
-from storage.database import Pool
+from storage.database import Pool, vacuum_tables
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,19 @@ def expire_idempotency_tokens(pool: Pool) -> int:
     return _in_batches(pool, lambda connection: idempotency.expire(connection, _BATCH_ROWS))
 
 
+def vacuum(pool: Pool) -> int:
+    """Have the database give up the rows that nobody can see any more; it has no count to return."""
+    with pool.connection() as connection:
+        vacuum_tables(connection)
+    return 0
+
+
 # Task and the seconds between two runs of it.
 PERIODIC: dict[Tidy, float] = {
     purge_deleted_collections: 60.0,
     trim_change_logs: 600.0,
     expire_idempotency_tokens: 3600.0,
+    vacuum: 600.0,
 }
 
 

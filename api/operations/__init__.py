@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import collections, detection, faces, labels, search, tagging, users
+from api.operations import celebrities, collections, detection, faces, labels, moderation, search, tagging, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -21,12 +21,15 @@ HANDLERS: dict[str, Handler] = {
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
     "DetectLabels": labels.detect_labels,
+    "DetectModerationLabels": moderation.detect_moderation_labels,
     "DisassociateFaces": users.disassociate_faces,
+    "GetCelebrityInfo": celebrities.get_celebrity_info,
     "IndexFaces": faces.index_faces,
     "ListCollections": collections.list_collections,
     "ListFaces": faces.list_faces,
     "ListTagsForResource": tagging.list_tags_for_resource,
     "ListUsers": users.list_users,
+    "RecognizeCelebrities": celebrities.recognize_celebrities,
     "SearchFaces": search.search_faces,
     "SearchFacesByImage": search.search_faces_by_image,
     "SearchUsers": search.search_users,

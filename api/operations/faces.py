@@ -4,16 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from api.context import Context
+from api.operations.face_models import again_if_the_model_changed
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
 from api.operations.rendering import asked_attributes, bounding_box, face_detail, rejection_reasons, stored_face
 from inference.types import Face
-from storage import collections, faces, users
+from storage import collections, crops, faces, users
 
 DEFAULT_PAGE = 1000
 
 DELETION_REASONS = {"not_found": "FACE_NOT_FOUND", "has_user": "ASSOCIATED_TO_AN_EXISTING_USER"}
 
 
+@again_if_the_model_changed
 def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds, filters and embeds the faces of a picture and stores them; the same picture is stored once.
 
@@ -31,11 +33,12 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
         attributes=asked_attributes(request.get("DetectionAttributes")),
+        crops=collection.keeps_crops,
         request_id=ctx.request_id,
     )
     indexed = [face for face in result.faces if face.embedding is not None]
     with ctx.services.pool.connection() as connection:
-        _, stored = faces.add(
+        after, stored = faces.add(
             connection,
             ctx.tenant,
             name,
@@ -43,7 +46,12 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
             request.get("ExternalImageId"),
             [_new(face) for face in indexed],
             ctx.services.settings.most_faces_in_a_collection,
+            collection.face_model_version,
         )
+        # An owner who ends the keeping of crops in between is obeyed.
+        if after.keeps_crops:
+            kept = {entry.face_id: face.crop for face, entry in zip(indexed, stored, strict=True) if face.crop}
+            crops.put(connection, ctx.services.secret_key, after.id, kept)
     return {
         "FaceRecords": [_record(face, entry) for face, entry in zip(indexed, stored, strict=True)],
         "FaceModelVersion": collection.face_model_version,

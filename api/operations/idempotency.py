@@ -8,7 +8,7 @@ import msgspec
 from psycopg import Connection
 
 from api.context import Context
-from storage import idempotency
+from storage import idempotency, tags
 
 TOKEN = "ClientRequestToken"
 
@@ -29,4 +29,5 @@ def once(
         return work()
     others = {name: value for name, value in request.items() if name != TOKEN}
     digest = hashlib.sha256(msgspec.json.encode(others, order="deterministic")).digest()
-    return idempotency.once(connection, ctx.tenant, operation, token, digest, work)
+    resource = tags.of_collection(request["CollectionId"]) if "CollectionId" in request else None
+    return idempotency.once(connection, ctx.tenant, operation, token, digest, work, resource)

@@ -42,9 +42,12 @@ LANDMARK_TYPES = {
 YES_OR_NO = {
     "smile": "Smile",
     "eyeglasses": "Eyeglasses",
+    "sunglasses": "Sunglasses",
+    "beard": "Beard",
     "mustache": "Mustache",
     "eyes_open": "EyesOpen",
     "mouth_open": "MouthOpen",
+    "face_occluded": "FaceOccluded",
 }
 
 
@@ -124,4 +127,7 @@ def _attributes(measured: Attributes) -> dict[str, Any]:
         stated = getattr(measured, name)
         if stated is not None:
             members[member] = {"Value": stated.value, "Confidence": stated.confidence}
+    if measured.eye_direction is not None:
+        gaze = measured.eye_direction
+        members["EyeDirection"] = {"Yaw": gaze.yaw, "Pitch": gaze.pitch, "Confidence": gaze.confidence}
     return members

@@ -5,8 +5,17 @@ from uuid import UUID
 
 from api.context import Context
 from api.errors import InvalidParameterException
+from api.operations.face_models import again_if_the_model_changed, require_the_model
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
-from api.operations.rendering import bounding_box, face_detail, percent, rejection_reasons, stored_face, user_status
+from api.operations.rendering import (
+    asked_attributes,
+    bounding_box,
+    face_detail,
+    percent,
+    rejection_reasons,
+    stored_face,
+    user_status,
+)
 from inference import similarity
 from inference.types import Embedding, Face, FacesResult
 from storage import collections, faces, users
@@ -22,6 +31,7 @@ COSINE_ERROR = 1e-6
 """Of float32 sums; without this room a threshold of 100 would miss identical faces."""
 
 
+@again_if_the_model_changed
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like a stored one, by exact search over all."""
     face_id = UUID(request["FaceId"])
@@ -35,12 +45,13 @@ def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@again_if_the_model_changed
 def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like the largest face of a picture, by exact search over all.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_embedder.
     """
-    collection, result = _collection_and_faces(ctx, request)
+    collection, result = _collection_and_faces(ctx, request, described=False)
     probe = _probe(result)
     if probe is None or probe.embedding is None:
         raise InvalidParameterException("There are no faces in the image. Should be at least 1.")
@@ -52,6 +63,7 @@ def search_faces_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
     }
 
 
+@again_if_the_model_changed
 def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the users most like a stored face or another user, by exact search over all users."""
     user_id, face_id = request.get("UserId"), request.get("FaceId")
@@ -72,12 +84,13 @@ def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@again_if_the_model_changed
 def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the users most like the largest face of a picture, by exact search over all users.
 
-    Networks: face_detector, face_embedder.
+    Networks: face_detector, face_mesh, iris, face_embedder.
     """
-    collection, result = _collection_and_faces(ctx, request)
+    collection, result = _collection_and_faces(ctx, request, described=True)
     probe = _probe(result)
     return {
         "UserMatches": _user_matches(ctx, request, collection, probe.embedding if probe else None),
@@ -91,15 +104,18 @@ def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
     }
 
 
-def _collection_and_faces(ctx: Context, request: dict[str, Any]) -> tuple[Collection, FacesResult]:
+def _collection_and_faces(ctx: Context, request: dict[str, Any], *, described: bool) -> tuple[Collection, FacesResult]:
+    """`described`: with the landmarks and the pose that DetectFaces gives. A filter judges by that pose too."""
+    level = request.get("QualityFilter", "NONE").lower()
     with ctx.services.pool.connection() as connection:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
     return collection, ctx.services.inference.faces(
         image_bytes(ctx, request["Image"]),
         embed="largest",
-        quality=request.get("QualityFilter", "NONE").lower(),
+        quality=level,
         min_side=LEAST_SIDE_PIXELS,
         face_model_version=collection.face_model_version,
+        attributes=asked_attributes(None) if described or level != "none" else (),
         request_id=ctx.request_id,
     )
 
@@ -120,6 +136,7 @@ def _face_matches(
     most = request.get("MaxFaces", DEFAULT_MOST_FACES)
     near = _nearest(ctx, collection, "faces", embedding, threshold, most, leave_out)
     with ctx.services.pool.connection() as connection:
+        require_the_model(connection, ctx.tenant, collection)
         stored = faces.by_ids(connection, collection.id, near)
     return [
         {"Similarity": value, "Face": stored_face(stored[face_id])}
@@ -143,6 +160,7 @@ def _user_matches(
     most = request.get("MaxUsers", DEFAULT_MOST_USERS)
     near = _nearest(ctx, collection, "users", embedding, threshold, most, leave_out)
     with ctx.services.pool.connection() as connection:
+        require_the_model(connection, ctx.tenant, collection)
         known = users.by_keys(connection, collection.id, near)
     return [
         {"Similarity": value, "User": {"UserId": known[key], "UserStatus": user_status(has_faces=True)}}
@@ -163,10 +181,17 @@ def _nearest(
 ) -> dict[UUID, float]:
     """Similarities of the faces or users most like an embedding, best first, by face id or user key.
 
-    From an index no older than the collection row that the caller read.
+    From an index no older than the collection row that the caller read, and perhaps of another face model.
     """
     calibration = similarity.of_version(collection.face_model_version)
     least = calibration.cosine_at(threshold) - COSINE_ERROR
-    near = ctx.services.index.search(collection.id, kind, collection.version, embedding, most, least, exclude=leave_out)
+    at_least = collection.version
+    try:
+        near = ctx.services.index.search(collection.id, kind, at_least, embedding, most, least, exclude=leave_out)
+    except ValueError:
+        # Embeddings of another length: those of a new face model, perhaps.
+        with ctx.services.pool.connection() as connection:
+            require_the_model(connection, ctx.tenant, collection)
+        raise
     scored = {match.id: percent(calibration.similarity(match.score)) for match in near}
     return {found: value for found, value in scored.items() if value >= threshold}

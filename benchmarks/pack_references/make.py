@@ -19,6 +19,7 @@ from inference.packs import catalogue, checks, sources, store
 from inference.packs.catalogue import Network, Pack
 
 _HERE = Path(__file__).parent
+_TENSORFLOW_JS = {"tfjs_graph", "tfjs_javascript", "keras_layers"}
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     }
     references: dict[str, Any] = {}
     for is_tfjs, (command, folder) in commands.items():
-        chosen = [network for network in networks if network.importer.startswith("tfjs") is is_tfjs]
+        chosen = [network for network in networks if (network.importer in _TENSORFLOW_JS) is is_tfjs]
         references |= _run(
             command, folder, {network.name: _entry(pack, network, arguments.models) for network in chosen}
         )

@@ -1,4 +1,4 @@
-// Runs graph models with TensorFlow.js itself (CPU backend) on the check pattern and prints every output in full.
+// Runs graph and layers models with TensorFlow.js itself (CPU backend) on the check pattern and prints every output in full.
 // Usage: node tensorflow_js.cjs SPECIFICATION.json; needs `npm install @tensorflow/tfjs@4.22.0` where it runs.
 
 const fs = require('fs');
@@ -35,10 +35,12 @@ async function main() {
   await tf.setBackend('cpu');
   const results = {};
   for (const [name, network] of Object.entries(JSON.parse(fs.readFileSync(process.argv[2])))) {
-    const model = await tf.loadGraphModel({ load: async () => artifacts(network.files) });
+    const source = { load: async () => artifacts(network.files) };
+    const layered = 'model_config' in (await source.load()).modelTopology;
+    const model = await (layered ? tf.loadLayersModel(source) : tf.loadGraphModel(source));
     const dtype = model.inputs[0].dtype;
     const picture = tf.tensor(pattern(network.shape, network.range), network.shape).cast(dtype);
-    const outputs = [model.execute(picture, network.tensors)].flat();
+    const outputs = [layered ? model.predict(picture) : model.execute(picture, network.tensors)].flat();
     results[name] = outputs.map((output) => ({ shape: output.shape, values: Array.from(output.dataSync()) }));
   }
   process.stdout.write(JSON.stringify(results));

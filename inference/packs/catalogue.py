@@ -119,6 +119,10 @@ class Pack:
     def source(self, name: str) -> Source:
         return next(source for source in self.sources if source.name == name)
 
+    def network(self, name: str) -> Network:
+        """Raises KeyError."""
+        return {network.name: network for network in self.networks}[name]
+
 
 def names() -> list[str]:
     """The packs that come with OpenRek."""

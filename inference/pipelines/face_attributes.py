@@ -1,14 +1,17 @@
 """The attributes of the faces of one picture: mesh and eyes first, then only the networks that were asked for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from inference import attributes, face_geometry
-from inference.attribute_scores import FaceInGrey, in_grey
+from inference.attribute_scores import UprightFace, upright_face
+from inference.attributes import Observed
 from inference.batcher import Batcher
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
@@ -20,7 +23,31 @@ from inference.types import Face, Pixels
 
 AGE_ENLARGEMENT = 1.25
 """Of the mesh's rectangle, for the age and gender network; tighter crops are worse, looser ones no better."""
-GREY_SIDE = 224
+UPRIGHT_SIDE = 224
+
+Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Runs a function in a thread. A picture's faces go together: per face, the way there costs more than the work."""
+
+    def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the mesh network found in a crop."""
+
+    crop: Crop
+    found: Mesh
+
+    @property
+    def mesh(self) -> np.ndarray:
+        """In picture pixels."""
+        return onto(self.found.points, self.crop.to_picture)
+
+    def is_upright(self) -> bool:
+        return face_geometry.is_upright(self.mesh, self.crop)
 
 
 @dataclass(frozen=True)
@@ -46,99 +73,130 @@ async def describe(
 
     `boxes` float [N, 4] and `points` float [N, 5, 2] are the detector's, in picture pixels. Raises Overloaded.
     """
-    async with asyncio.TaskGroup() as tasks:
-        waiting = [
-            tasks.create_task(_describe(image, face, box, five, asked, networks, chores))
-            for face, box, five in zip(faces, boxes, points, strict=True)
-        ]
-    return [task.result() for task in waiting]
-
-
-async def _describe(
-    image: Pixels,
-    face: Face,
-    box: np.ndarray,
-    points: np.ndarray,
-    asked: tuple[str, ...],
-    networks: AttributeNetworks,
-    chores: Executor,
-) -> Face:
-    geometry = await _geometry(image, box, points, networks, chores)
+    wanted = attributes.wanted(asked)
+    observed = await observe(image, boxes, points, wanted, networks, chores)
     height, width = image.shape[:2]
     kinds = face_geometry.ALL if "all" in asked else face_geometry.FIVE
-    wanted = attributes.wanted(asked)
-    grey, people, emotions = await asyncio.gather(
-        _in_grey(image, geometry, chores) if wanted & attributes.FROM_GREY else _nothing(),
-        _age_and_gender(image, geometry, networks, chores) if wanted & attributes.FROM_FACERES else _nothing(),
-        _emotions(image, geometry, networks, chores) if wanted & attributes.FROM_EMOTION else _nothing(),
+
+    def described() -> list[Face]:
+        return [
+            replace(
+                face,
+                landmarks=face_geometry.landmarks(seen.geometry, width, height, kinds),
+                pose=mesh_pose(seen.geometry.mesh),
+                attributes=attributes.judge(wanted, seen),
+            )
+            for face, seen in zip(faces, observed, strict=True)
+        ]
+
+    return await asyncio.get_running_loop().run_in_executor(chores, described)
+
+
+async def observe(
+    image: Pixels,
+    boxes: np.ndarray,
+    points: np.ndarray,
+    wanted: frozenset[str],
+    networks: AttributeNetworks,
+    chores: Executor,
+) -> list[Observed]:
+    """What the attributes `wanted` need of each face; `boxes` and `points` as in `describe`."""
+    run = partial(asyncio.get_running_loop().run_in_executor, chores)
+    geometries = await _geometries(image, boxes, points, networks, run)
+    upright, people, emotions = await asyncio.gather(
+        _upright(image, geometries, run) if wanted & attributes.FROM_CROP else _nothing(geometries),
+        _age_and_gender(image, geometries, networks, run) if wanted & attributes.FROM_FACERES else _nothing(geometries),
+        _emotions(image, geometries, networks, run) if wanted & attributes.FROM_EMOTION else _nothing(geometries),
     )
-    return replace(
-        face,
-        landmarks=face_geometry.landmarks(geometry, width, height, kinds),
-        pose=mesh_pose(geometry.mesh),
-        attributes=attributes.judge(wanted, geometry, grey, people, emotions),
+    return [Observed(*seen) for seen in zip(geometries, upright, people, emotions, strict=True)]
+
+
+async def _nothing(geometries: Sequence[FaceGeometry]) -> Sequence[None]:
+    return [None] * len(geometries)
+
+
+async def _geometries(
+    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
+) -> list[FaceGeometry]:
+    looks = await _looks(image, boxes, points, networks, run)
+    crops = await run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
+    eyes = await asyncio.gather(*(_eye(crop, networks) for pair in crops for crop in pair))
+    return [
+        FaceGeometry(seen.mesh, (left, right), seen.found.presence)
+        for seen, left, right in zip(looks, eyes[::2], eyes[1::2], strict=True)
+    ]
+
+
+async def _looks(
+    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
+) -> list[_Look]:
+    """The last look at each face: again where the crop was not upright. Each look is at all faces at once."""
+
+    async def look(crops: Callable[[], list[Crop]]) -> list[_Look]:
+        cut = await run(crops)
+        found = await asyncio.gather(*(networks.mesh.submit(crop.pixels) for crop in cut))
+        return [_Look(crop, mesh) for crop, mesh in zip(cut, found, strict=True)]
+
+    looks = await look(
+        lambda: [
+            face_geometry.mesh_crop(image, box, face_geometry.tilt(five))
+            for box, five in zip(boxes, points, strict=True)
+        ]
     )
-
-
-async def _nothing() -> None:
-    return None
-
-
-async def _geometry(
-    image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
-) -> FaceGeometry:
-    loop = asyncio.get_running_loop()
-    mesh = await _mesh(image, box, points, networks, chores)
-    crops = await loop.run_in_executor(chores, face_geometry.eye_crops, image, mesh)
-    left, right = await asyncio.gather(*(_eye(crop, networks) for crop in crops))
-    return FaceGeometry(mesh, (left, right))
-
-
-async def _mesh(
-    image: Pixels, box: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Executor
-) -> np.ndarray:
-    """In picture pixels; looked at again where the crop was not upright."""
-    loop = asyncio.get_running_loop()
-
-    async def look(degrees: float) -> tuple[Crop, Mesh]:
-        crop = await loop.run_in_executor(chores, face_geometry.mesh_crop, image, box, degrees)
-        return crop, await networks.mesh.submit(crop.pixels)
-
-    seen, found = await look(face_geometry.tilt(points))
-    large = min(box[2:]) >= face_geometry.LEAST_TURNED_PIXELS
-    unsure = large and found.presence < face_geometry.LEAST_PRESENCE
-    if unsure:
-        turned = await asyncio.gather(*(look(degrees) for degrees in face_geometry.QUARTER_TURNS))
-        seen, found = max([(seen, found), *turned], key=lambda one: one[1].presence)
-    mesh = onto(found.points, seen.to_picture)
+    unsure = {n for n, seen in enumerate(looks) if _is_unsure(boxes[n], seen.found)}
+    turned = [(n, degrees) for n in sorted(unsure) for degrees in face_geometry.TURNS]
+    if turned:
+        again = await look(lambda: [face_geometry.mesh_crop(image, boxes[n], degrees) for n, degrees in turned])
+        for (n, _), seen in zip(turned, again, strict=True):
+            if seen.found.presence >= face_geometry.LEAST_PRESENCE:
+                looks[n] = max(looks[n], seen, key=lambda one: one.found.presence)
     for look_again in range(1, face_geometry.MOST_LOOKS):
         # the box of a face on its side fits worse than its mesh does
-        if face_geometry.is_upright(mesh, seen) and not (unsure and look_again == 1):
+        slanted = [n for n, seen in enumerate(looks) if not seen.is_upright() or (look_again == 1 and n in unsure)]
+        if not slanted:
             break
-        seen = await loop.run_in_executor(chores, face_geometry.upright_crop, image, mesh)
-        mesh = onto((await networks.mesh.submit(seen.pixels)).points, seen.to_picture)
-    return mesh
+        again = await look(partial(_upright_crops, image, [looks[n].mesh for n in slanted]))
+        for n, seen in zip(slanted, again, strict=True):
+            looks[n] = seen
+    return looks
+
+
+def _upright_crops(image: Pixels, meshes: Sequence[np.ndarray]) -> list[Crop]:
+    return [face_geometry.upright_crop(image, mesh) for mesh in meshes]
+
+
+def _is_unsure(box: np.ndarray, found: Mesh) -> bool:
+    large = min(box[2:]) >= face_geometry.LEAST_TURNED_PIXELS
+    return bool(large and found.presence < face_geometry.SURE_PRESENCE)
 
 
 async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:
     return None if crop is None else onto(await networks.iris.submit(crop.pixels), crop.to_picture)
 
 
-async def _crop(image: Pixels, geometry: FaceGeometry, enlargement: float, side: int, chores: Executor) -> Crop:
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(chores, face_geometry.face_crop, image, geometry.mesh, enlargement, side)
-
-
-async def _in_grey(image: Pixels, geometry: FaceGeometry, chores: Executor) -> FaceInGrey:
-    return in_grey(await _crop(image, geometry, 1.0, GREY_SIDE, chores), geometry)
+async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) -> Sequence[UprightFace | None]:
+    return await run(
+        lambda: [
+            upright_face(face_geometry.face_crop(image, geometry.mesh, 1.0, UPRIGHT_SIDE), geometry)
+            for geometry in geometries
+        ]
+    )
 
 
 async def _age_and_gender(
-    image: Pixels, geometry: FaceGeometry, networks: AttributeNetworks, chores: Executor
-) -> AgeAndGender:
-    crop = await _crop(image, geometry, AGE_ENLARGEMENT, face_attributes.SIDE, chores)
-    return await networks.age_and_gender.submit(crop.pixels)
+    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
+) -> Sequence[AgeAndGender | None]:
+    crops = await run(partial(_crops, image, geometries, AGE_ENLARGEMENT, face_attributes.SIDE))
+    return await asyncio.gather(*(networks.age_and_gender.submit(crop.pixels) for crop in crops))
 
 
-async def _emotions(image: Pixels, geometry: FaceGeometry, networks: AttributeNetworks, chores: Executor) -> np.ndarray:
-    return await networks.emotion.submit((await _crop(image, geometry, 1.0, emotion.SIDE, chores)).pixels)
+async def _emotions(
+    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
+) -> Sequence[np.ndarray | None]:
+    crops = await run(partial(_crops, image, geometries, 1.0, emotion.SIDE))
+    emotions: list[np.ndarray] = await asyncio.gather(*(networks.emotion.submit(crop.pixels) for crop in crops))
+    return emotions
+
+
+def _crops(image: Pixels, geometries: Sequence[FaceGeometry], enlargement: float, side: int) -> list[Crop]:
+    return [face_geometry.face_crop(image, geometry.mesh, enlargement, side) for geometry in geometries]

@@ -1,16 +1,19 @@
 """Faces of one picture: detect, align, measure, describe, select, embed."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from inference import quality
-from inference.alignment import aligned_crop
+from inference.alignment import CROP_SIDE, aligned_crop
 from inference.batcher import Batcher
-from inference.errors import UnknownFaceModel
-from inference.models.face_detector import Canvas, Detections, fit
+from inference.errors import InvalidImage, UnknownFaceModel
+from inference.images import decode
+from inference.models.face_detector import Canvas, Detections, brightened, fit, turned_back
 from inference.pictures import Picture
 from inference.pipelines import face_attributes
 from inference.pipelines.face_attributes import AttributeNetworks
@@ -27,12 +30,16 @@ ANSWER_ORDER = ("eye_left", "eye_right", "mouth_left", "mouth_right", "nose")
 LEAST_SIDE, MOST_SIDE, CLOSE_UP_SIDE = 640, 1280, 320
 """Long sides, in pixels, at which the detector sees a picture: half the picture's own between the first two, so that a
 face of 40 pixels in 1920 is still 20; the last for faces too near to be seen whole at more."""
+SURE_SCORE = 0.85
+"""Of the surest face. Under it a picture may lie on its side or stand on its head, and is looked at turned."""
+QUARTER_TURNS = (1, 2, 3)
 
 
 @dataclass(frozen=True)
 class FaceNetworks:
     """The queues of the face networks, and where the pixel work beside them runs.
 
+    `embedder` is that of the face model that `calibration` is of, `embedders` has it and those of further versions.
     `square` pads pictures to squares, so that a device that gains from batches can mix shapes.
     """
 
@@ -41,14 +48,22 @@ class FaceNetworks:
     attributes: AttributeNetworks
     calibration: Calibration
     chores: Executor
+    embedders: Mapping[str, Batcher[Pixels, Embedding]]
     square: bool = False
+
+    def embedder_of(self, face_model_version: str | None) -> Batcher[Pixels, Embedding]:
+        """The queue of a face model, of the default one for None. Raises UnknownFaceModel."""
+        if face_model_version is None:
+            return self.embedder
+        if face_model_version not in self.embedders:
+            served = ", ".join(self.embedders)
+            raise UnknownFaceModel(f"face model {face_model_version} is not loaded; {served} is")
+        return self.embedders[face_model_version]
 
 
 async def find_faces(picture: Picture, request: FacesRequest, networks: FaceNetworks) -> FacesResult:
     """All faces of a picture, largest first. Raises UnknownFaceModel, Overloaded."""
-    served = networks.calibration.face_model_version
-    if request.face_model_version not in (None, served):
-        raise UnknownFaceModel(f"face model {request.face_model_version} is not loaded; {served} is")
+    embedder = networks.embedder_of(request.face_model_version)
     loop = asyncio.get_running_loop()
     image, detections = picture.pixels, await detect(picture, networks)
     faces, crops = await loop.run_in_executor(networks.chores, describe, image, detections, networks.calibration)
@@ -64,7 +79,20 @@ async def find_faces(picture: Picture, request: FacesRequest, networks: FaceNetw
         )
     height, width = image.shape[:2]
     selected = quality.select(faces, width, height, request.quality, request.max_faces)
-    return FacesResult(width, height, await _embed(selected, crops, request.embed, networks))
+    embedded = await _embed(selected, crops, request.embed, embedder)
+    if request.crops:
+        embedded = await loop.run_in_executor(networks.chores, _with_crops, embedded, crops)
+    return FacesResult(width, height, embedded)
+
+
+async def embed_crops(
+    crops: Sequence[bytes], face_model_version: str | None, networks: FaceNetworks
+) -> list[Embedding]:
+    """Embeds aligned faces, PNG files of 112 x 112 pixels. Raises InvalidImage, UnknownFaceModel, Overloaded."""
+    embedder = networks.embedder_of(face_model_version)
+    loop = asyncio.get_running_loop()
+    pixels = await loop.run_in_executor(networks.chores, lambda: [_decoded_crop(crop) for crop in crops])
+    return list(await asyncio.gather(*(embedder.submit(one) for one in pixels)))
 
 
 async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
@@ -73,29 +101,64 @@ async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
 
 
 async def _detect(image: Pixels, networks: FaceNetworks) -> Detections:
-    detections = await _look(image, first_side(image), networks)
-    if not len(detections.scores):
-        detections = await _look(image, CLOSE_UP_SIDE, networks)
-    return largest(detections)
+    side = first_side(image)
+    found = await _look(image, side, networks)
+    if not len(found.scores):
+        found = await _look(image, CLOSE_UP_SIDE, networks)
+    if surest(found) < SURE_SCORE:
+        turned = await asyncio.gather(*(_look(image, CLOSE_UP_SIDE, networks, turns) for turns in QUARTER_TURNS))
+        turns, best = max(zip(QUARTER_TURNS, turned, strict=True), key=lambda one: surest(one[1]))
+        if surest(best) >= SURE_SCORE:
+            found = await _look(image, side, networks, turns)
+    return largest(found)
 
 
-async def _look(image: Pixels, side: int, networks: FaceNetworks) -> Detections:
-    canvas = await asyncio.get_running_loop().run_in_executor(networks.chores, fit, image, side, networks.square)
-    return await networks.detector.submit(canvas, key=canvas.pixels.shape)
+async def _look(image: Pixels, side: int, networks: FaceNetworks, quarter_turns: int = 0) -> Detections:
+    loop, (height, width) = asyncio.get_running_loop(), image.shape[:2]
+    canvas = await loop.run_in_executor(networks.chores, canvas_of, image, side, networks.square, quarter_turns)
+    found = await networks.detector.submit(canvas, key=canvas.pixels.shape)
+    return turned_back(found, quarter_turns, width, height)
 
 
-async def _embed(faces: tuple[Face, ...], crops: list[Pixels], which: str, networks: FaceNetworks) -> tuple[Face, ...]:
+async def _embed(
+    faces: tuple[Face, ...], crops: list[Pixels], which: str, embedder: Batcher[Pixels, Embedding]
+) -> tuple[Face, ...]:
     wanted = [n for n, face in enumerate(faces) if not face.rejected]
     wanted = {"none": [], "largest": wanted[:1], "all": wanted}[which]
     async with asyncio.TaskGroup() as tasks:
-        waiting = {n: tasks.create_task(networks.embedder.submit(crops[n])) for n in wanted}
+        waiting = {n: tasks.create_task(embedder.submit(crops[n])) for n in wanted}
     return tuple(replace(face, embedding=waiting[n].result()) if n in waiting else face for n, face in enumerate(faces))
+
+
+def _with_crops(faces: tuple[Face, ...], crops: list[Pixels]) -> tuple[Face, ...]:
+    """The faces that have embeddings with the crops these are of. PNG loses nothing: a crop embeds the same again."""
+    return tuple(
+        face if face.embedding is None else replace(face, crop=cv2.imencode(".png", crop[..., ::-1])[1].tobytes())
+        for face, crop in zip(faces, crops, strict=True)
+    )
+
+
+def _decoded_crop(data: bytes) -> Pixels:
+    pixels = decode(data, CROP_SIDE)
+    if pixels.shape != (CROP_SIDE, CROP_SIDE, 3):
+        raise InvalidImage(f"an aligned face has {CROP_SIDE} x {CROP_SIDE} pixels")
+    return pixels
 
 
 def first_side(image: Pixels) -> int:
     """The long side, in pixels, at which the detector sees a picture first."""
     half: float = max(image.shape[:2]) / 2
     return min(max(round(half / 32) * 32, LEAST_SIDE), MOST_SIDE)
+
+
+def canvas_of(image: Pixels, side: int, square: bool = False, quarter_turns: int = 0) -> Canvas:
+    """What the detector sees of a picture, which is turned (np.rot90) first."""
+    return brightened(fit(np.rot90(image, quarter_turns), side, square))
+
+
+def surest(found: Detections) -> float:
+    """The highest score, 0 where nothing was found."""
+    return float(found.scores.max(initial=0.0))
 
 
 def largest(detections: Detections) -> Detections:

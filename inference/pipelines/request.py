@@ -36,9 +36,9 @@ class PictureRequest:
 @dataclass(frozen=True, kw_only=True)
 class FacesRequest(PictureRequest):
     """`embed` is none, largest or all (the faces to embed); `quality` a level of quality.BARS; faces beyond
-    `max_faces` are rejected. Embeddings are of `face_model_version` where that is given, else of the model the server
-    has. With any of `attributes` ("default", "all", names of attributes.ASKABLE) landmarks and pose come from the
-    mesh."""
+    `max_faces` are rejected. Embeddings are of `face_model_version` where that is given, else of the default pack; with
+    `crops` they come with the crops they are of. With any of `attributes` ("default", "all", names of
+    attributes.ASKABLE) landmarks and pose come from the mesh."""
 
     task = "faces"
     min_side: int = 80
@@ -47,6 +47,7 @@ class FacesRequest(PictureRequest):
     max_faces: int | None = None
     face_model_version: str | None = None
     attributes: tuple[str, ...] = ()
+    crops: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,3 +61,11 @@ class LabelsRequest(PictureRequest):
     min_confidence: float = 55.0
     properties: bool = False
     max_colors: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModerationRequest(PictureRequest):
+    """Nothing more: all labels come back, however unsure."""
+
+    task = "moderation"
+    min_side: int = 80

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,16 +127,34 @@ def stack(models_dir: Path, s3_server: str) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def small_server(stack: Stack) -> Iterator[SmallServer]:
+    throttled = threading.Event()
+    with _one_more_api(stack, throttled, OPENREK_API_QUEUE_LIMIT="1") as endpoint:
+        yield SmallServer(endpoint, throttled)
+
+
+@pytest.fixture
+def one_more_api(stack: Stack) -> Callable[..., AbstractContextManager[Any]]:
+    """Starts an API process of the stack with environment variables of its own; gives a client of it."""
+
+    @contextmanager
+    def start(**variables: str) -> Iterator[Any]:
+        with _one_more_api(stack, threading.Event(), **variables) as endpoint:
+            yield _client_of(stack, endpoint)
+
+    return start
+
+
+@contextmanager
+def _one_more_api(stack: Stack, throttled: threading.Event, **variables: str) -> Iterator[str]:
     port = _free_port()
-    environment = {**stack.environment, "OPENREK_API_QUEUE_LIMIT": "1"}
     command = [sys.executable, "-m", "openrek", "api", "--home", str(stack.home), "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    server, lines = SmallServer(f"http://127.0.0.1:{port}", threading.Event()), list[str]()
-    reader = threading.Thread(target=_follow, args=(process, lines, server.throttled))
+    process = subprocess.Popen(command, env=stack.environment | variables, stderr=subprocess.PIPE)
+    endpoint, lines = f"http://127.0.0.1:{port}", list[str]()
+    reader = threading.Thread(target=_follow, args=(process, lines, throttled))
     reader.start()
     try:
-        _wait_until_ready(f"{server.endpoint}/readyz", process, lambda: "".join(lines))
-        yield server
+        _wait_until_ready(f"{endpoint}/readyz", process, lambda: "".join(lines))
+        yield endpoint
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_SECONDS)
@@ -173,12 +191,16 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Callabl
 @pytest.fixture(scope="session")
 def client(stack: Stack) -> Any:
     """A boto3 client; nothing of it knows OpenRek but the endpoint and the credentials."""
+    return _client_of(stack, stack.endpoint)
+
+
+def _client_of(stack: Stack, endpoint: str) -> Any:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(stack.home / "credentials"))
         session = boto3.Session(region_name=stack.region)
         # a failed assertion should not wait for retries
         config = Config(retries={"total_max_attempts": 1})
-        made = session.client("rekognition", endpoint_url=stack.endpoint, config=config)
+        made = session.client("rekognition", endpoint_url=endpoint, config=config)
         made.list_collections()
     return made
 

@@ -64,7 +64,7 @@ class Call:
     broken: tuple[str, ...] = ()
 
 
-USER = "collins"
+USER, CELEBRITY = "collins", "Answers1"
 
 # The list of ids has the shape of the request's, which is never empty; programs read it whether or not it is.
 NOTHING_DELETED = "Invalid length for parameter DeletedFaces, value: 0, valid min length: 1"
@@ -113,6 +113,9 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.group, "MinConfidence": 10}, ("Labels",)),
         Call({"Image": scene.group, "Features": ["GENERAL_LABELS", "IMAGE_PROPERTIES"]}, ("Labels", "ImageProperties")),
     ],
+    "DetectModerationLabels": lambda scene: [
+        Call({"Image": scene.group, "MinConfidence": 0}, ("ModerationLabels", "ContentTypes")),
+    ],
     "DisassociateFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},
@@ -123,6 +126,7 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
             ("UnsuccessfulFaceDisassociations",),
         ),
     ],
+    "GetCelebrityInfo": lambda scene: [Call({"Id": CELEBRITY}, ("Name", "Urls", "KnownGender"))],
     "IndexFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "Image": scene.group, "ExternalImageId": "x", "MaxFaces": 1},
@@ -146,6 +150,9 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
     "ListUsers": lambda scene: [
         Call({"CollectionId": scene.collection}, ("Users",)),
         Call({"CollectionId": scene.collection, "MaxResults": 1}, ("Users", "NextToken")),
+    ],
+    "RecognizeCelebrities": lambda scene: [
+        Call({"Image": scene.group}, ("CelebrityFaces", "UnrecognizedFaces")),
     ],
     "SearchFaces": lambda scene: [
         Call(
@@ -183,7 +190,14 @@ def _one_more_face(scene: Scene, user_id: str | None = None) -> str:
 
 
 @pytest.fixture(scope="module")
-def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[Scene]:
+def scene(
+    stack: Any, client: Any, collins: bytes, hopper: bytes, group: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    people, gallery = tmp_path_factory.mktemp("people"), ("--region", stack.region)
+    (people / "collins.jpg").write_bytes(collins)
+    row = f"{CELEBRITY},Eileen Collins,female,www.example.org/collins,collins.jpg"
+    (people / "celebrities.csv").write_text(f"id,name,gender,urls,photographs\n{row}\n")
+    stack.openrek("celebrities", "import", str(people), *gallery)
     name = f"answers-{uuid4()}"
     client.create_collection(CollectionId=name, Tags={"team": "door"})
     pictures = {"a": collins, "b": collins, "c": hopper}
@@ -204,6 +218,7 @@ def scene(client: Any, collins: bytes, hopper: bytes, group: bytes) -> Iterator[
         {"Bytes": hopper},
         {"Bytes": group},
     )
+    stack.openrek("celebrities", "remove", "--all", *gallery)
     for left in client.list_collections()["CollectionIds"]:
         if left.startswith("answers-"):
             client.delete_collection(CollectionId=left)

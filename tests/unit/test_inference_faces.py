@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from inference import quality, similarity
 from inference.alignment import TEMPLATE, aligned_crop, similarity_transform
 from inference.images import decode
-from inference.models.face_detector import STRIDES, fit, postprocess, preprocess
+from inference.models.face_detector import STRIDES, Detections, brightened, fit, postprocess, preprocess, turned_back
 from inference.models.face_embedder import unit_length
 from inference.pose import _FACE_MM, head_pose
 from inference.types import Box, Face, Landmark, Pose, Quality
@@ -157,6 +157,7 @@ def _face(**changes: object) -> Face:
         ("extreme_pose", {"pose": Pose(0, 80, 0)}),
         ("low_brightness", {"quality": Quality(3, 90)}),
         ("low_sharpness", {"quality": Quality(60, 1)}),
+        ("low_face_quality", {"quality": Quality(99, 90)}),
     ],
 )
 def test_each_flaw_has_its_reason_and_no_filter_minds_none(reason: str, flaw: dict[str, object]) -> None:
@@ -172,7 +173,7 @@ def test_the_bars_rise_from_low_to_high() -> None:
         assert lower is not None and higher is not None
         for name in ("confidence", "side_pixels", "brightness", "sharpness"):
             assert getattr(lower, name) < getattr(higher, name)
-        for name in ("yaw", "pitch", "roll"):
+        for name in ("yaw", "pitch", "roll", "glare"):
             assert getattr(lower, name) > getattr(higher, name)
 
 
@@ -201,3 +202,27 @@ def test_the_ends_of_the_scale() -> None:
     assert calibration.similarity(1.0) == 100 and calibration.cosine_at(0) == -1
     with pytest.raises(KeyError):
         similarity.of_version("0.0")
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_what_was_found_in_a_turned_picture_lies_right_in_the_picture(quarter_turns: int) -> None:
+    image = np.zeros((60, 100), np.uint8)
+    image[10:22, 30:48] = 1
+    image[12, 33] = 2
+    turned = np.rot90(image, quarter_turns)
+    (top, bottom), (left, right) = ((int(axis.min()), int(axis.max()) + 1) for axis in np.nonzero(turned))
+    ((row, column),) = np.argwhere(turned == 2)
+    points = np.full((1, 5, 2), [column + 0.5, row + 0.5], np.float32)
+    box = np.array([[left, top, right - left, bottom - top]], np.float32)
+    found = turned_back(Detections(box, points, np.ones(1, np.float32)), quarter_turns, 100, 60)
+    assert found.boxes.tolist() == [[30, 10, 18, 12]] and found.points[0, 0].tolist() == [33.5, 12.5]
+
+
+def test_only_dark_pictures_are_brightened(collins: bytes) -> None:
+    bright = fit(decode(collins), 320)
+    assert brightened(bright) is bright
+    dark = fit((decode(collins) * 0.1).astype(np.uint8), 320)
+    raised = np.percentile(brightened(dark).pixels[..., 1], 98)
+    assert raised == pytest.approx(220, abs=8)
+    black = fit(np.zeros((50, 50, 3), np.uint8), 320)
+    assert brightened(black) is black

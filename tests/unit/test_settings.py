@@ -47,6 +47,9 @@ def test_a_given_address_is_not_ours_to_start(tmp_path: Path) -> None:
         ("OPENREK_ACCOUNT", "12345"),
         ("OPENREK_API_PROCESSES", "0"),
         ("OPENREK_VECTORINDEX_POLL_SECONDS", "-1"),
+        ("OPENREK_VECTORINDEX_URL", "http://a:1,"),
+        ("OPENREK_VECTORINDEX_URL", "http://a:1,http://a:1"),
+        ("OPENREK_VECTORINDEX_SERVERS", "0"),
         ("OPENREK_STOP_SECONDS", "soon"),
         ("OPENREK_LOG_LEVEL", "loud"),
         ("OPENREK_INFERENCE_DEVICE", "abacus"),
@@ -55,6 +58,15 @@ def test_a_given_address_is_not_ours_to_start(tmp_path: Path) -> None:
 def test_a_value_that_cannot_be_used_is_named(name: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=f"{name} must be .*{value}"):
         Settings.from_environment({name: value}, {"home": tmp_path})
+
+
+def test_vectors_may_have_several_servers() -> None:
+    own = Settings.from_environment({"OPENREK_VECTORINDEX_SERVERS": "2"}, {"home": HOME})
+    assert own.vectorindex_urls == tuple(f"unix://{HOME}/run/vectorindex-{number}.sock" for number in (1, 2))
+    assert own.is_own("vectorindex_url")
+    given = Settings.from_environment({"OPENREK_VECTORINDEX_URL": "http://a:1, http://b:1"}, {"home": HOME})
+    assert given.vectorindex_urls == ("http://a:1", "http://b:1")
+    assert not given.is_own("vectorindex_url")
 
 
 def test_children_read_the_same_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inference.packs.catalogue import Network
-from inference.packs.importers import efficientnet_lite, onnx_graph
+from inference.packs.importers import efficientnet_lite, keras_layers, onnx_graph
 from inference.packs.importers.tensorflow_js import convert
 
 VERSION = 1  # raised when an importer's output changes, so that installed networks are made anew
@@ -17,5 +17,6 @@ IMPORTERS: dict[str, Callable[[Network, tuple[Path, ...]], bytes]] = {
     "onnx_dequantise": onnx_graph.dequantised,
     "tfjs_graph": convert.from_json,
     "tfjs_javascript": convert.from_javascript,
+    "keras_layers": keras_layers.from_javascript,
     "efficientnet_lite2": efficientnet_lite.from_state_dict,
 }

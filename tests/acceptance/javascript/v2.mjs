@@ -123,6 +123,40 @@ const cases = {
     await assert.rejects(stranger.listCollections().promise(), { code: "UnrecognizedClientException" });
   },
 
+  async celebrities() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const collins = { Bytes: await picture("eileen_collins") };
+    const known = await rekognition.recognizeCelebrities({ Image: collins }).promise();
+    assert.equal(known.UnrecognizedFaces.length, 0);
+    const [{ Id, Name, Urls, KnownGender, MatchConfidence, Face }] = known.CelebrityFaces;
+    assert.equal(Name, "Eileen Collins");
+    assert.ok(MatchConfidence > 99 && Face.Confidence > 99 && Face.Smile.Value && Face.Emotions[0].Type === "HAPPY");
+    const info = await rekognition.getCelebrityInfo({ Id }).promise();
+    assert.deepEqual(info, { Name, Urls, KnownGender });
+    assert.deepEqual([Urls, KnownGender], [["www.example.org/collins"], { Type: "Female" }]);
+
+    const hopper = { Bytes: await picture("grace_hopper") };
+    const unknown = await rekognition.recognizeCelebrities({ Image: hopper }).promise();
+    assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
+    await assert.rejects(rekognition.getCelebrityInfo({ Id: "absent" }).promise(), {
+      code: "ResourceNotFoundException",
+  },
+
+  async moderation() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const Image = { Bytes: await picture("grace_hopper") };
+    const clean = await rekognition.detectModerationLabels({ Image }).promise();
+    assert.deepEqual([clean.ModerationLabels, clean.ContentTypes, clean.ModerationModelVersion], [[], [], "7.0"]);
+    const { ModerationLabels } = await rekognition.detectModerationLabels({ Image, MinConfidence: 0 }).promise();
+    const names = new Set(ModerationLabels.map(({ Name }) => Name));
+    for (const { ParentName, TaxonomyLevel } of ModerationLabels)
+      assert.ok(TaxonomyLevel === 1 ? ParentName === "" : names.has(ParentName));
+    const config = { HumanLoopName: "review", FlowDefinitionArn: "arn:aws:sagemaker:x" };
+    await assert.rejects(rekognition.detectModerationLabels({ Image, HumanLoopConfig: config }).promise(), {
+      code: "HumanLoopQuotaExceededException",
+    });
+  },
+
   async throttled() {
     const rekognition = new AWS.Rekognition({ endpoint, maxRetries: 0 });
     await assert.rejects(rekognition.listCollections().promise(), (error) => {

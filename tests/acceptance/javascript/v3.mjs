@@ -11,9 +11,13 @@ import {
   DeleteFacesCommand,
   DescribeCollectionCommand,
   DetectLabelsCommand,
+  GetCelebrityInfoCommand,
+  DetectModerationLabelsCommand,
+  HumanLoopQuotaExceededException,
   IndexFacesCommand,
   InvalidImageFormatException,
   ListCollectionsCommand,
+  RecognizeCelebritiesCommand,
   RekognitionClient,
   RekognitionServiceException,
   ResourceAlreadyExistsException,
@@ -129,6 +133,37 @@ const cases = {
     await assert.rejects(client.send(noName), { name: "ValidationException", message: /collectionId/ });
     const stranger = new RekognitionClient({ credentials: { accessKeyId: "AKIAUNKNOWN", secretAccessKey: "x" } });
     await assert.rejects(stranger.send(new ListCollectionsCommand({})), { name: "UnrecognizedClientException" });
+  },
+
+  async celebrities() {
+    const client = new RekognitionClient({});
+    const collins = { Bytes: await picture("eileen_collins") };
+    const known = await client.send(new RecognizeCelebritiesCommand({ Image: collins }));
+    assert.equal(known.UnrecognizedFaces.length, 0);
+    const [{ Id, Name, Urls, KnownGender, MatchConfidence, Face }] = known.CelebrityFaces;
+    assert.equal(Name, "Eileen Collins");
+    assert.ok(MatchConfidence > 99 && Face.Confidence > 99 && Face.Smile.Value && Face.Emotions[0].Type === "HAPPY");
+    const { $metadata, ...info } = await client.send(new GetCelebrityInfoCommand({ Id }));
+    assert.equal($metadata.httpStatusCode, 200);
+    assert.deepEqual(info, { Name, Urls, KnownGender });
+    assert.deepEqual([Urls, KnownGender], [["www.example.org/collins"], { Type: "Female" }]);
+
+    const hopper = { Bytes: await picture("grace_hopper") };
+    const unknown = await client.send(new RecognizeCelebritiesCommand({ Image: hopper }));
+    assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
+    await assert.rejects(client.send(new GetCelebrityInfoCommand({ Id: "absent" })), ResourceNotFoundException);
+  },
+
+  async moderation() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("grace_hopper") };
+    const clean = await client.send(new DetectModerationLabelsCommand({ Image }));
+    assert.deepEqual([clean.ModerationLabels, clean.ContentTypes, clean.ModerationModelVersion], [[], [], "7.0"]);
+    const config = { HumanLoopName: "review", FlowDefinitionArn: "arn:aws:sagemaker:x" };
+    await assert.rejects(
+      client.send(new DetectModerationLabelsCommand({ Image, HumanLoopConfig: config })),
+      HumanLoopQuotaExceededException,
+    );
   },
 
   async throttled() {
