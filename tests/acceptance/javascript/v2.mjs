@@ -84,7 +84,8 @@ const cases = {
   async labels() {
     const rekognition = new AWS.Rekognition({ endpoint });
     const Image = { Bytes: await picture("eileen_collins") };
-    const found = await rekognition.detectLabels({ Image, Features: ["GENERAL_LABELS", "IMAGE_PROPERTIES"] }).promise();
+    const Features = ["GENERAL_LABELS", "IMAGE_PROPERTIES"];
+    const found = await rekognition.detectLabels({ Image, Features }).promise();
     const names = found.Labels.map(({ Name }) => Name);
     assert.ok(["Person", "Woman", "Face"].every((name) => names.includes(name)), names.join());
     for (const { Confidence, Parents, Categories, Instances } of found.Labels) {
@@ -95,7 +96,8 @@ const cases = {
     }
     assert.equal(found.LabelModelVersion, "3.0");
     assert.match(found.ImageProperties.DominantColors[0].HexCode, /^#[0-9a-f]{6}$/);
-    const only = await rekognition.detectLabels({ Image, MaxLabels: 5, Settings: { GeneralLabels: { LabelInclusionFilters: ["Woman"] } } }).promise();
+    const Settings = { GeneralLabels: { LabelInclusionFilters: ["Woman"] } };
+    const only = await rekognition.detectLabels({ Image, MaxLabels: 5, Settings }).promise();
     assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
   },
 
@@ -140,6 +142,7 @@ const cases = {
     assert.deepEqual([unknown.CelebrityFaces.length, unknown.UnrecognizedFaces.length], [0, 1]);
     await assert.rejects(rekognition.getCelebrityInfo({ Id: "absent" }).promise(), {
       code: "ResourceNotFoundException",
+    });
   },
 
   async moderation() {

@@ -95,7 +95,8 @@ const cases = {
   async labels() {
     const client = new RekognitionClient({});
     const Image = { Bytes: await picture("eileen_collins") };
-    const found = await client.send(new DetectLabelsCommand({ Image, Features: ["GENERAL_LABELS", "IMAGE_PROPERTIES"] }));
+    const Features = ["GENERAL_LABELS", "IMAGE_PROPERTIES"];
+    const found = await client.send(new DetectLabelsCommand({ Image, Features }));
     const names = found.Labels.map(({ Name }) => Name);
     assert.ok(["Person", "Woman", "Face"].every((name) => names.includes(name)), names.join());
     for (const { Confidence, Parents, Categories, Instances } of found.Labels) {
@@ -106,7 +107,8 @@ const cases = {
     }
     assert.equal(found.LabelModelVersion, "3.0");
     assert.match(found.ImageProperties.DominantColors[0].HexCode, /^#[0-9a-f]{6}$/);
-    const only = await client.send(new DetectLabelsCommand({ Image, MaxLabels: 5, Settings: { GeneralLabels: { LabelInclusionFilters: ["Woman"] } } }));
+    const Settings = { GeneralLabels: { LabelInclusionFilters: ["Woman"] } };
+    const only = await client.send(new DetectLabelsCommand({ Image, MaxLabels: 5, Settings }));
     assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
   },
 
