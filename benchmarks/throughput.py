@@ -1,4 +1,4 @@
-"""DetectFaces under load against the limit: the same decoding and networks in a plain loop on the same cores.
+"""An operation under load against the limit: the same decoding and networks in a plain loop on the same cores.
 
 Requests are signed beforehand and sent again and again over kept connections, so that the client costs little of the
 cores it shares with the server. The loop runs in this process, once with one caller and once with one per core; the
@@ -23,7 +23,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from tqdm import tqdm
 
-from benchmarks import endpoint, record
+from benchmarks import endpoint, label_loop, record
 from inference import face_geometry, similarity
 from inference.crops import onto
 from inference.images import decode
@@ -39,6 +39,7 @@ Job = Callable[[bytes], object]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, help="folder with JPEG pictures")
+    parser.add_argument("--operation", choices=LOOPS, default="DetectFaces", help="default %(default)s")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16], help="default 1 4 16")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default %(default)s)")
     parser.add_argument("--models", type=Path, default=Path.home() / ".openrek" / "models", help="default %(default)s")
@@ -46,7 +47,9 @@ def main() -> int:
     endpoint.add_arguments(parser)
     arguments = parser.parse_args()
     pictures = [path.read_bytes() for path in sorted(arguments.folder.glob("*.jpg"))]
-    result = measure(endpoint.chosen(arguments), pictures, arguments.clients, arguments.rounds, arguments.models)
+    loop = LOOPS[arguments.operation](arguments.models)
+    place, operation = endpoint.chosen(arguments), arguments.operation
+    result = measure(place, operation, pictures, arguments.clients, arguments.rounds, loop)
     print(f"{len(pictures)} pictures; plain loop: {result['loop_per_second']:.1f} pictures a second")
     for row in result["endpoint"]:
         print(
@@ -59,10 +62,15 @@ def main() -> int:
 
 
 def measure(
-    place: endpoint.Endpoint, pictures: Sequence[bytes], clients: Sequence[int], rounds: int, models: Path
+    place: endpoint.Endpoint,
+    operation: str,
+    pictures: Sequence[bytes],
+    clients: Sequence[int],
+    rounds: int,
+    loop: Job,
 ) -> dict[str, Any]:
     """Medians over the rounds; a ratio is that of one round's endpoint and loop."""
-    loop, cores = plain_loop(models), os.cpu_count() or 1
+    cores = os.cpu_count() or 1
     rates: dict[int, list[float]] = {count: [] for count in clients}
     ratios: dict[int, list[float]] = {count: [] for count in clients}
     times: dict[int, list[float]] = {count: [] for count in clients}
@@ -71,7 +79,9 @@ def measure(
         limit = max(run(loop, pictures, 1)[0], run(loop, pictures, cores)[0])
         limits.append(limit)
         for count in clients:
-            requests = {picture: [signed_request(place, fresh(picture)) for _ in range(2)] for picture in pictures}
+            requests = {
+                picture: [signed_request(place, operation, fresh(picture)) for _ in range(2)] for picture in pictures
+            }
             with Sender(place, requests, count) as sender:
                 rate, seconds = run(sender.send, pictures, count)
             rates[count].append(rate)
@@ -148,10 +158,10 @@ def fresh(picture: bytes) -> bytes:
     return picture + os.urandom(8)
 
 
-def signed_request(place: endpoint.Endpoint, picture: bytes) -> tuple[bytes, dict[str, str]]:
-    """Body and headers of a DetectFaces request, good for 15 minutes."""
+def signed_request(place: endpoint.Endpoint, operation: str, picture: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a request, good for 15 minutes."""
     body = json.dumps({"Image": {"Bytes": base64.b64encode(picture).decode()}}).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "RekognitionService.DetectFaces"}
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
     request = AWSRequest("POST", place.url + "/", headers=headers, data=body)
     SigV4Auth(place.session().get_credentials(), "rekognition", place.region).add_auth(request)
     return body, dict(request.headers.items())
@@ -185,6 +195,9 @@ class Sender:
                 raise RuntimeError(text.decode())
         finally:
             self._idle.append(connection)
+
+
+LOOPS: dict[str, Callable[[Path], Job]] = {"DetectFaces": plain_loop, "DetectLabels": label_loop.plain_loop}
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest, TextRequest
-from inference.types import Embedding, FacesResult, ModerationResult, TextResult
+from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest, TextRequest
+from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult, TextResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -66,6 +66,31 @@ class InferenceClient:
             crops=crops,
         )
         return wire.decode_faces(self._ask(asked, image, request_id))
+
+    def labels(
+        self,
+        image: bytes,
+        *,
+        labels: bool = True,
+        min_confidence: float = 55.0,
+        properties: bool = False,
+        max_colors: int = 10,
+        min_side: int = 80,
+        request_id: str = "",
+    ) -> LabelsResult:
+        """What a JPEG or PNG picture shows; the parameters but `request_id` are LabelsRequest's.
+
+        Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, Overloaded, CallerGone (after take_back of its
+        `request_id`), InferenceUnavailable.
+        """
+        asked = LabelsRequest(
+            labels=labels,
+            min_confidence=min_confidence,
+            properties=properties,
+            max_colors=max_colors,
+            min_side=min_side,
+        )
+        return wire.decode_labels(self._ask(asked, image, request_id))
 
     def embed_crops(self, crops: Sequence[bytes], face_model_version: str) -> list[Embedding]:
         """The embeddings of aligned faces, PNG files as the `crops` of `faces`: at most server.CROPS_PER_REQUEST.

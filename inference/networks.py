@@ -26,8 +26,10 @@ from inference.models import (
 from inference.packs import catalogue
 from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
+from inference.pipelines import labels
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.labels import LabelNetworks
 from inference.pipelines.moderation import ModerationNetworks
 from inference.pipelines.scene import SceneNetworks
 from inference.pipelines.text import TextNetworks
@@ -74,6 +76,7 @@ class Networks:
 
     faces: FaceNetworks
     scene: SceneNetworks
+    labels: LabelNetworks
     moderation: ModerationNetworks
     text: TextNetworks
     chores: Executor
@@ -111,10 +114,12 @@ def load(settings: ModelServerSettings) -> Networks:
     one face-model version.
     """
     loader = Loader(settings)
-    seen = _scene(loader)
+    faces, seen = _faces(loader), _scene(loader)
+    curves = (similarity.curve(settings.pack, measure) for measure in ("object_score", "class_probability"))
     return Networks(
-        faces=_faces(loader),
+        faces=faces,
         scene=seen,
+        labels=labels.of_pack(seen, faces, *curves),
         moderation=_moderation(loader, seen),
         text=_text(loader),
         chores=loader.chores,

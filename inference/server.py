@@ -23,8 +23,9 @@ from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
+from inference.pipelines.labels import find_labels
 from inference.pipelines.moderation import moderate
-from inference.pipelines.request import FacesRequest, ModerationRequest, PictureRequest, TextRequest
+from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest, TextRequest
 from inference.pipelines.text import find_text
 
 log = logging.getLogger("inference")
@@ -108,6 +109,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         Route("/embeddings", embeddings, methods=["POST"]),
         task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
         task(TextRequest, lambda picture, asked, loaded: find_text(picture, loaded.text)),
+        task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

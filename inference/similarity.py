@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from inference.packs import catalogue
 
@@ -80,18 +81,24 @@ class Calibration:
 def of_pack(name: str) -> Calibration:
     """The calibration of a pack. Raises packs.errors.UnknownPack."""
     pack = catalogue.load(name)
-    entries = {str(entry["measure"]): entry for entry in pack.calibration}
-    curves = {
-        measure: Curve(*(tuple(float(x) for x in column) for column in zip(*entry["points"], strict=True)))
-        for measure, entry in entries.items()
-    }
-    nearest = entries["identification_cosine"]
+    nearest = _entry(name, "identification_cosine")
     return Calibration(
         pack.face_model_version,
-        curves["face_score"],
-        curves["face_cosine"],
-        Identification(curves["identification_cosine"], int(nearest["people"]), float(nearest["per_doubling"])),
+        curve(name, "face_score"),
+        curve(name, "face_cosine"),
+        Identification(curve(name, "identification_cosine"), int(nearest["people"]), float(nearest["per_doubling"])),
     )
+
+
+@cache
+def curve(pack: str, measure: str) -> Curve:
+    """The curve of one measure. Raises packs.errors.UnknownPack, and KeyError when the pack lacks it."""
+    raw, calibrated = (tuple(float(x) for x in column) for column in zip(*_entry(pack, measure)["points"], strict=True))
+    return Curve(raw, calibrated)
+
+
+def _entry(pack: str, measure: str) -> dict[str, Any]:
+    return {entry.get("measure"): entry for entry in catalogue.load(pack).calibration}[measure]
 
 
 @cache
@@ -111,11 +118,6 @@ def use_packs(packs: Iterable[str]) -> None:
     for pack in packs:
         of_pack(pack)
         _PACKS.setdefault(pack)
-
-
-def _curve(points: list[tuple[float, float]]) -> Curve:
-    raw, calibrated = zip(*points, strict=True)
-    return Curve(raw, calibrated)
 
 
 def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:

@@ -138,6 +138,74 @@ class FacesResult:
 
 
 @dataclass(frozen=True)
+class DominantColor:
+    """A named colour of CSS: red, green and blue 0..255, its name, the simple name of its kind, and the percentage of
+    the region's pixels that are nearest to it."""
+
+    red: int
+    green: int
+    blue: int
+    css: str
+    simplified: str
+    percent: float
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One thing of a label's kind. `colors` is there when colours were asked for."""
+
+    box: Box
+    confidence: float
+    colors: tuple[DominantColor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """`parents` are all its ancestors, alphabetical; `instances` the surest first."""
+
+    name: str
+    confidence: float
+    parents: tuple[str, ...]
+    aliases: tuple[str, ...]
+    category: str
+    instances: tuple[Instance, ...] = ()
+
+
+@dataclass(frozen=True)
+class PictureQuality:
+    """0..100; contrast is measured on whole pictures only."""
+
+    brightness: float
+    sharpness: float
+    contrast: float | None = None
+
+
+@dataclass(frozen=True)
+class RegionProperties:
+    """`colors`: largest share first."""
+
+    quality: PictureQuality
+    colors: tuple[DominantColor, ...]
+
+
+@dataclass(frozen=True)
+class ImageProperties:
+    """Of the picture, of what was found in it, and of the rest; None for a part that is not there."""
+
+    image: RegionProperties
+    foreground: RegionProperties | None
+    background: RegionProperties | None
+
+
+@dataclass(frozen=True)
+class LabelsResult:
+    """Labels, the surest first, equals by name; None for properties that were not asked for."""
+
+    labels: tuple[Label, ...]
+    properties: ImageProperties | None = None
+
+
+@dataclass(frozen=True)
 class Confident:
     """A name and how sure it is, 0..100."""
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import Embedding, FacesResult, ModerationResult, TextResult
+from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult, TextResult
 
 
 def encode(value: object) -> bytes:
@@ -14,6 +14,10 @@ def encode(value: object) -> bytes:
 
 def decode_faces(data: bytes) -> FacesResult:
     return _FACES.decode(data)
+
+
+def decode_labels(data: bytes) -> LabelsResult:
+    return _LABELS.decode(data)
 
 
 def decode_crops(data: bytes) -> list[bytes]:
@@ -46,5 +50,6 @@ def _vector_from_bytes(_kind: type, value: Any) -> object:
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
 _CROPS = msgspec.msgpack.Decoder(list[bytes])
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
+_LABELS = msgspec.msgpack.Decoder(LabelsResult)
 _MODERATION = msgspec.msgpack.Decoder(ModerationResult)
 _TEXT = msgspec.msgpack.Decoder(TextResult)

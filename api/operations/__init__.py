@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import celebrities, collections, detection, faces, moderation, search, tagging, text, users
+from api.operations import celebrities, collections, detection, faces, labels, moderation, search, tagging, text, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -20,6 +20,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteUser": users.delete_user,
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
+    "DetectLabels": labels.detect_labels,
     "DetectModerationLabels": moderation.detect_moderation_labels,
     "DetectText": text.detect_text,
     "DisassociateFaces": users.disassociate_faces,

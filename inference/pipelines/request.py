@@ -51,6 +51,19 @@ class FacesRequest(PictureRequest):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelsRequest(PictureRequest):
+    """Labels of at least `min_confidence` where `labels` is set; image properties, with at most `max_colors` colours
+    for a region, where `properties` is."""
+
+    task = "labels"
+    min_side: int = 80
+    labels: bool = True
+    min_confidence: float = 55.0
+    properties: bool = False
+    max_colors: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModerationRequest(PictureRequest):
     """Nothing more: all labels come back, however unsure."""
 

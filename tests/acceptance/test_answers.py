@@ -111,6 +111,10 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
     ],
+    "DetectLabels": lambda scene: [
+        Call({"Image": scene.group, "MinConfidence": 10}, ("Labels",)),
+        Call({"Image": scene.group, "Features": ["GENERAL_LABELS", "IMAGE_PROPERTIES"]}, ("Labels", "ImageProperties")),
+    ],
     "DetectModerationLabels": lambda scene: [
         Call({"Image": scene.group, "MinConfidence": 0}, ("ModerationLabels", "ContentTypes")),
     ],

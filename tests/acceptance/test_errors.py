@@ -95,6 +95,7 @@ def sound(world: World) -> dict[str, Request]:
         "DeleteUser": here | {"UserId": "absent"},
         "DescribeCollection": here,
         "DetectFaces": {"Image": picture},
+        "DetectLabels": {"Image": picture},
         "DetectModerationLabels": {"Image": picture},
         "DetectText": {"Image": picture},
         "DisassociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
@@ -146,6 +147,7 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
     requests, absent = sound(world), {"CollectionId": f"absent-{uuid4()}"}
     images = {
         "DetectFaces": "Image",
+        "DetectLabels": "Image",
         "DetectModerationLabels": "Image",
         "DetectText": "Image",
         "IndexFaces": "Image",

@@ -42,7 +42,7 @@ def run(stack: Any) -> Run:
     return program
 
 
-@pytest.mark.parametrize("case", ["life", "users", "faces", "paging", "errors", "moderation"])
+@pytest.mark.parametrize("case", ["life", "users", "faces", "paging", "labels", "errors", "moderation"])
 def test_programs_written_for_aws_run_unchanged(run: Run, sdk: str, case: str) -> None:
     run(sdk, case)
 

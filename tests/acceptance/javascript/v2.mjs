@@ -116,6 +116,26 @@ const cases = {
     });
   },
 
+  async labels() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const Image = { Bytes: await picture("eileen_collins") };
+    const Features = ["GENERAL_LABELS", "IMAGE_PROPERTIES"];
+    const found = await rekognition.detectLabels({ Image, Features }).promise();
+    const names = found.Labels.map(({ Name }) => Name);
+    assert.ok(["Person", "Woman", "Face"].every((name) => names.includes(name)), names.join());
+    for (const { Confidence, Parents, Categories, Instances } of found.Labels) {
+      assert.ok(Confidence >= 55 && Confidence <= 100);
+      assert.ok(Parents.every(({ Name }) => names.includes(Name)));
+      assert.equal(Categories.length, 1);
+      for (const { BoundingBox } of Instances) assert.ok(BoundingBox.Width > 0 && BoundingBox.Width <= 1);
+    }
+    assert.equal(found.LabelModelVersion, "3.0");
+    assert.match(found.ImageProperties.DominantColors[0].HexCode, /^#[0-9a-f]{6}$/);
+    const Settings = { GeneralLabels: { LabelInclusionFilters: ["Woman"] } };
+    const only = await rekognition.detectLabels({ Image, MaxLabels: 5, Settings }).promise();
+    assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
+  },
+
   async errors() {
     const rekognition = new AWS.Rekognition({ endpoint });
     const collection = { CollectionId: `v2-${randomUUID()}` };

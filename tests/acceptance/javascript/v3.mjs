@@ -10,6 +10,7 @@ import {
   DeleteCollectionCommand,
   DeleteFacesCommand,
   DescribeCollectionCommand,
+  DetectLabelsCommand,
   GetCelebrityInfoCommand,
   DetectModerationLabelsCommand,
   HumanLoopQuotaExceededException,
@@ -125,6 +126,26 @@ const cases = {
     );
     const wrong = { RegionsOfInterest: [{ Polygon: [{ X: 0, Y: 0 }, { X: 1, Y: 1 }] }] };
     await assert.rejects(client.send(new DetectTextCommand({ Image, Filters: wrong })), InvalidParameterException);
+  },
+
+  async labels() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("eileen_collins") };
+    const Features = ["GENERAL_LABELS", "IMAGE_PROPERTIES"];
+    const found = await client.send(new DetectLabelsCommand({ Image, Features }));
+    const names = found.Labels.map(({ Name }) => Name);
+    assert.ok(["Person", "Woman", "Face"].every((name) => names.includes(name)), names.join());
+    for (const { Confidence, Parents, Categories, Instances } of found.Labels) {
+      assert.ok(Confidence >= 55 && Confidence <= 100);
+      assert.ok(Parents.every(({ Name }) => names.includes(Name)));
+      assert.equal(Categories.length, 1);
+      for (const { BoundingBox } of Instances) assert.ok(BoundingBox.Width > 0 && BoundingBox.Width <= 1);
+    }
+    assert.equal(found.LabelModelVersion, "3.0");
+    assert.match(found.ImageProperties.DominantColors[0].HexCode, /^#[0-9a-f]{6}$/);
+    const Settings = { GeneralLabels: { LabelInclusionFilters: ["Woman"] } };
+    const only = await client.send(new DetectLabelsCommand({ Image, MaxLabels: 5, Settings }));
+    assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
   },
 
   async errors() {
