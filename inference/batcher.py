@@ -6,10 +6,10 @@ item at once, a busy one finds all that queued up meanwhile (after text-embeddin
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from inference.errors import Overloaded
 
@@ -99,3 +99,13 @@ class Batcher(Generic[Item, Answer]):
         finally:
             self._free_lanes += 1
             self._fill_lanes()
+
+
+async def together(work: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+    """The answers of all, in order. When one fails its error is raised as it is, and the others are dropped."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(one) for one in work]
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in waiting]

@@ -59,7 +59,7 @@ class ModelServerSettings:
     threads: int = 2
     queue_limit: int = 64
     queue_pixels: int = 256_000_000
-    kept_pixels: int = 32_000_000
+    kept_pixels: int = 16_000_000
 
 
 class Network(Protocol[Item, Result]):

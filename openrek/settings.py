@@ -105,7 +105,7 @@ class Settings:
         int,
         "Million pixels of the decoded pictures that the model server keeps, with what was found in them, so that "
         "several operations on one picture decode and detect once. 0 keeps none.",
-    ] = 32
+    ] = 16
     vectorindex_erase_seconds: Annotated[
         float, "Longest time for which a snapshot of the vector index server still holds what was deleted from it."
     ] = 60.0

@@ -12,7 +12,7 @@ import numpy as np
 from inference import attributes, face_geometry
 from inference.attribute_scores import UprightFace, upright_face
 from inference.attributes import Observed
-from inference.batcher import Batcher
+from inference.batcher import Batcher, together
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
 from inference.models import emotion, face_attributes
@@ -120,7 +120,7 @@ async def _geometries(
 ) -> list[FaceGeometry]:
     looks = await _looks(image, boxes, points, networks, run)
     crops = await run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
-    eyes = await asyncio.gather(*(_eye(crop, networks) for pair in crops for crop in pair))
+    eyes = await together(_eye(crop, networks) for pair in crops for crop in pair)
     return [
         FaceGeometry(seen.mesh, (left, right), seen.found.presence)
         for seen, left, right in zip(looks, eyes[::2], eyes[1::2], strict=True)
@@ -134,7 +134,7 @@ async def _looks(
 
     async def look(crops: Callable[[], list[Crop]]) -> list[_Look]:
         cut = await run(crops)
-        found = await asyncio.gather(*(networks.mesh.submit(crop.pixels) for crop in cut))
+        found = await together(networks.mesh.submit(crop.pixels) for crop in cut)
         return [_Look(crop, mesh) for crop, mesh in zip(cut, found, strict=True)]
 
     looks = await look(
@@ -187,14 +187,14 @@ async def _age_and_gender(
     image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
 ) -> Sequence[AgeAndGender | None]:
     crops = await run(partial(_crops, image, geometries, AGE_ENLARGEMENT, face_attributes.SIDE))
-    return await asyncio.gather(*(networks.age_and_gender.submit(crop.pixels) for crop in crops))
+    return await together(networks.age_and_gender.submit(crop.pixels) for crop in crops)
 
 
 async def _emotions(
     image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
 ) -> Sequence[np.ndarray | None]:
     crops = await run(partial(_crops, image, geometries, 1.0, emotion.SIDE))
-    emotions: list[np.ndarray] = await asyncio.gather(*(networks.emotion.submit(crop.pixels) for crop in crops))
+    emotions: list[np.ndarray] = await together(networks.emotion.submit(crop.pixels) for crop in crops)
     return emotions
 
 

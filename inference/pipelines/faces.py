@@ -10,7 +10,7 @@ import numpy as np
 
 from inference import quality
 from inference.alignment import CROP_SIDE, aligned_crop
-from inference.batcher import Batcher
+from inference.batcher import Batcher, together
 from inference.errors import InvalidImage, UnknownFaceModel
 from inference.images import decode
 from inference.models.face_detector import Canvas, Detections, brightened, fit, turned_back
@@ -92,7 +92,7 @@ async def embed_crops(
     embedder = networks.embedder_of(face_model_version)
     loop = asyncio.get_running_loop()
     pixels = await loop.run_in_executor(networks.chores, lambda: [_decoded_crop(crop) for crop in crops])
-    return list(await asyncio.gather(*(embedder.submit(one) for one in pixels)))
+    return list(await together(embedder.submit(one) for one in pixels))
 
 
 async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
@@ -106,7 +106,7 @@ async def _detect(image: Pixels, networks: FaceNetworks) -> Detections:
     if not len(found.scores):
         found = await _look(image, CLOSE_UP_SIDE, networks)
     if surest(found) < SURE_SCORE:
-        turned = await asyncio.gather(*(_look(image, CLOSE_UP_SIDE, networks, turns) for turns in QUARTER_TURNS))
+        turned = await together(_look(image, CLOSE_UP_SIDE, networks, turns) for turns in QUARTER_TURNS)
         turns, best = max(zip(QUARTER_TURNS, turned, strict=True), key=lambda one: surest(one[1]))
         if surest(best) >= SURE_SCORE:
             found = await _look(image, side, networks, turns)
@@ -125,9 +125,8 @@ async def _embed(
 ) -> tuple[Face, ...]:
     wanted = [n for n, face in enumerate(faces) if not face.rejected]
     wanted = {"none": [], "largest": wanted[:1], "all": wanted}[which]
-    async with asyncio.TaskGroup() as tasks:
-        waiting = {n: tasks.create_task(embedder.submit(crops[n])) for n in wanted}
-    return tuple(replace(face, embedding=waiting[n].result()) if n in waiting else face for n, face in enumerate(faces))
+    embeddings = dict(zip(wanted, await together(embedder.submit(crops[n]) for n in wanted), strict=True))
+    return tuple(replace(face, embedding=embeddings.get(n)) for n, face in enumerate(faces))
 
 
 def _with_crops(faces: tuple[Face, ...], crops: list[Pixels]) -> tuple[Face, ...]:

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from inference import image_properties, sightings
+from inference.batcher import together
 from inference.pictures import Picture
 from inference.pipelines import people, scene
 from inference.pipelines.faces import FaceNetworks
@@ -55,9 +56,7 @@ def of_pack(scenes: SceneNetworks, faces: FaceNetworks, scores: Curve, probabili
 async def find_labels(picture: Picture, request: LabelsRequest, networks: LabelNetworks) -> LabelsResult:
     """What was asked for of a picture. Raises Overloaded, and KeyError for a tagger's name that is no label."""
     taggers = networks.taggers if request.labels else (networks.finder,)
-    async with asyncio.TaskGroup() as tasks:
-        waiting = {tagger: tasks.create_task(_say(tagger, picture)) for tagger in taggers}
-    said = {tagger: task.result() for tagger, task in waiting.items()}
+    said = dict(zip(taggers, await together(_say(tagger, picture) for tagger in taggers), strict=True))
     labels = sightings.to_labels(said.values(), request.min_confidence) if request.labels else ()
     if not request.properties:
         return LabelsResult(labels)

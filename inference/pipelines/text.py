@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference import text_boxes, text_regions
-from inference.batcher import Batcher
+from inference.batcher import Batcher, together
 from inference.crops import Crop
 from inference.models import text_orientation, text_recognizer
 from inference.models.text_recognizer import Reading, Strip
@@ -41,7 +41,7 @@ async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
 
 async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
     boxes = await detect(image, networks)
-    read = await asyncio.gather(*(_read(image, box, networks) for box in boxes))
+    read = await together(_read(image, box, networks) for box in boxes)
     height, width = image.shape[:2]
     return TextResult(width, height, lines(read, width, height))
 
@@ -65,7 +65,7 @@ async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
     looks = await loop.run_in_executor(networks.chores, text_regions.close_looks, image, first, probabilities, degrees)
     if not looks:
         return text_boxes.find(probabilities, first.to_picture)
-    maps = await asyncio.gather(*(_look(one, networks) for one in looks))
+    maps = await together(_look(one, networks) for one in looks)
     return await loop.run_in_executor(networks.chores, _boxes, maps, looks)
 
 

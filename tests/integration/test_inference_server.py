@@ -180,6 +180,23 @@ def test_beyond_its_places_the_server_refuses_at_once(service_folder: Path, mode
         assert server.in_work == 0
 
 
+def test_more_faces_than_there_is_room_for_are_an_overload(
+    service_folder: Path, models_dir: Path, collins: bytes
+) -> None:
+    face = Image.open(io.BytesIO(collins)).convert("RGB").resize((200, 200))
+    crowd = Image.new("RGB", (1200, 1000))
+    for n in range(30):
+        crowd.paste(face, (n % 6 * 200, n // 6 * 200))
+    encoded = io.BytesIO()
+    crowd.save(encoded, "PNG")
+    with RunningServer(service_folder, models_dir, queue_limit=1) as server:
+        gate, _ = server.hold("embedder")
+        with pytest.raises(Overloaded):
+            server.client.faces(encoded.getvalue(), embed="all")
+        gate.set()
+        assert len(server.client.faces(collins, embed="all").faces) == 1
+
+
 def test_large_pictures_take_more_room(service_folder: Path, models_dir: Path, collins: bytes) -> None:
     pixels = 512 * 512
     with RunningServer(service_folder, models_dir, queue_pixels=2 * pixels) as server, ThreadPoolExecutor(2) as threads:
@@ -205,7 +222,7 @@ def test_the_work_of_a_caller_that_hung_up_is_dropped(server: RunningServer, col
         batcher = server.app.state.networks.faces.embedder
         _wait_until(lambda: len(sizes) == 2 and batcher.waiting == 7)
     _wait_until(lambda: server.in_work == 0)
-    assert batcher.waiting == 0
+    _wait_until(lambda: batcher.waiting == 0)
     gate.set()
     assert len(server.client.faces(collins, embed="all").faces) == 1
     assert sum(sizes) == 3, "two faces had begun, seven were dropped, one came after"

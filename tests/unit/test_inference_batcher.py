@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inference.batcher import Batcher
+from inference.batcher import Batcher, together
 from inference.errors import Overloaded
 
 
@@ -113,5 +113,18 @@ def test_parallel_batches_run_side_by_side() -> None:
         await _until(lambda: len(network.batches) == 2)
         network.gate.set()
         assert await asyncio.gather(*tasks) == [4, 8, 12]
+
+    asyncio.run(scenario())
+
+
+def test_the_first_failure_is_raised_as_it_is_and_the_others_are_dropped() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=2)
+        with pytest.raises(Overloaded):
+            await together(batcher.submit(number) for number in (2, 4, 6, 8))
+        assert batcher.waiting == 0, "nobody waits for these any more"
+        network.gate.set()
+        assert await together(batcher.submit(number) for number in (2, 4)) == [4, 8]
 
     asyncio.run(scenario())
