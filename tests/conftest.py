@@ -80,7 +80,10 @@ def second_model(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     network = folder / "face_embedder.onnx"
     network.write_bytes(_turned(models_dir / "base" / "face_embedder.onnx", model.dimension))
     base = catalogue.load("base")
-    curves = "".join(f"[[calibration]]\nmeasure = '{c['measure']}'\npoints = {c['points']}\n" for c in base.calibration)
+    curves = "".join(
+        "[[calibration]]\n" + "".join(f"{name} = {value!r}\n" for name, value in entry.items())
+        for entry in base.calibration
+    )
     model.catalogue.write_text(
         f"""
 name = "second"
