@@ -31,8 +31,9 @@ LEAST_SIDE, MOST_SIDE, CLOSE_UP_SIDE = 640, 1280, 320
 """Long sides, in pixels, at which the detector sees a picture: half the picture's own between the first two, so that a
 face of 40 pixels in 1920 is still 20; the last for faces too near to be seen whole at more."""
 SURE_SCORE = 0.85
-"""Of the surest face. Under it a picture may lie on its side or stand on its head, and is looked at turned."""
-QUARTER_TURNS = (1, 2, 3)
+"""Of the surest face. Under it a picture may lie on its side or stand on its head, and is looked at in four turns,
+small: upright among them, for a face too near is surer the smaller it is seen, also upside down."""
+QUARTER_TURNS = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ async def _detect(image: Pixels, networks: FaceNetworks) -> Detections:
     if surest(found) < SURE_SCORE:
         turned = await together(_look(image, CLOSE_UP_SIDE, networks, turns) for turns in QUARTER_TURNS)
         turns, best = max(zip(QUARTER_TURNS, turned, strict=True), key=lambda one: surest(one[1]))
-        if surest(best) >= SURE_SCORE:
+        if turns and surest(best) >= SURE_SCORE:
             found = await _look(image, side, networks, turns)
     return largest(found)
 

@@ -159,6 +159,26 @@ def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServe
     assert all(vector is not None and float(vector @ embeddings[0]) > 0.98 for vector in embeddings)
 
 
+@pytest.mark.parametrize("margin", [0.05, 0.1])
+def test_a_face_that_fills_the_picture_is_not_taken_for_a_turned_one(
+    server: RunningServer, collins: bytes, hopper: bytes, margin: float
+) -> None:
+    """Seen whole the detector is not sure of it, and surer of it upside down and small than upright and large."""
+    for data in (collins, hopper):
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        box = server.client.faces(data).faces[0].box
+        left, top = (box.left - margin * box.width) * picture.width, (box.top - margin * box.height) * picture.height
+        wide, high = (1 + 2 * margin) * box.width * picture.width, (1 + 2 * margin) * box.height * picture.height
+        encoded = io.BytesIO()
+        picture.crop((round(left), round(top), round(left + wide), round(top + high))).resize((200, 200)).save(
+            encoded, "PNG"
+        )
+        face = _largest(server.client.faces(encoded.getvalue()).faces)
+        points = {point.kind: point for point in face.landmarks}
+        assert points["eye_left"].x < points["eye_right"].x
+        assert max(points["eye_left"].y, points["eye_right"].y) < points["mouth_left"].y
+
+
 def test_a_picture_that_comes_again_is_not_detected_in_again(server: RunningServer, collins: bytes) -> None:
     gate, sizes = server.hold("detector")
     gate.set()
