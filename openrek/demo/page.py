@@ -14,6 +14,7 @@ from openrek.demo.rows import PICTURES, Row, jpeg, judge
 NAME = "index.html"
 COLOURS = {"DetectLabels": "yellow", "DetectText": "lime", "DetectProtectiveEquipment": "cyan"}
 SIGN = ("DELIVERIES", "ring twice, please", "Building 42")
+LEAST_CONFIDENCE_OF_WORDS = 60
 STYLE = (
     "body{font:15px system-ui;max-width:70em;margin:2em auto;padding:0 1em}figure{display:flex;gap:1.5em;margin:2em 0;"
     "align-items:flex-start;flex-wrap:wrap}img{max-width:36em}dt{font-weight:bold;margin-top:.6em}dd{margin:0;"
@@ -109,7 +110,8 @@ def _moderation(client: Any, data: bytes, _: Shown) -> Said:
 
 
 def _text(client: Any, data: bytes, shown: Shown) -> Said:
-    found = client.detect_text(Image={"Bytes": data})["TextDetections"]
+    sure = {"WordFilter": {"MinConfidence": LEAST_CONFIDENCE_OF_WORDS}}
+    found = client.detect_text(Image={"Bytes": data}, Filters=sure)["TextDetections"]
     words = [one["DetectedText"] for one in found if one["Type"] == "WORD"]
     lines = [one for one in found if one["Type"] == "LINE"]
     drawn = tuple(
