@@ -160,7 +160,8 @@ def _draw(picture: Image.Image, points: list[tuple[float, float]], name: str, co
     draw = ImageDraw.Draw(picture)
     pixels = [(x * picture.width, y * picture.height) for x, y in points]
     draw.line([*pixels, pixels[0]], fill=colour, width=3)
-    place = pixels[0][0] + 4, max(0.0, pixels[0][1] - 22)
+    below, above = (pixels[3][0], pixels[3][1] + 2), (pixels[0][0] + 4, max(0.0, pixels[0][1] - 22))
+    place = below if below[1] < picture.height - 24 else above
     draw.text(place, name, fill=colour, font_size=18, stroke_width=2, stroke_fill="black")
 
 
