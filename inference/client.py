@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, PictureRequest
-from inference.types import FacesResult
+from inference.pipelines.request import FacesRequest, PictureRequest, ProtectiveEquipmentRequest
+from inference.types import FacesResult, ProtectiveEquipmentResult
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -63,6 +63,10 @@ class InferenceClient:
             attributes=attributes,
         )
         return wire.decode_faces(self._ask(asked, image, request_id))
+
+    def protective_equipment(self, image: bytes, *, request_id: str = "") -> ProtectiveEquipmentResult:
+        """The persons of a JPEG or PNG picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
+        return wire.decode_protective_equipment(self._ask(ProtectiveEquipmentRequest(), image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -43,6 +43,7 @@ class Session:
         if self._session.get_providers()[0] != providers[0]:
             raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
         self.device = device
+        self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
 

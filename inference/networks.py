@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from inference import similarity
+from inference import figures, similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.models import (
+    body_pose,
     emotion,
     face_attributes,
     face_detector,
@@ -17,10 +18,13 @@ from inference.models import (
     image_classifier,
     iris,
     object_detector,
+    protective_equipment_detector,
 )
+from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
 from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
+from inference.pipelines.protective_equipment import EquipmentNetworks, OwnDetector
 from inference.pipelines.scene import SceneNetworks
 
 CROPS_PER_PICTURE = 16
@@ -60,6 +64,7 @@ class Networks:
 
     faces: FaceNetworks
     scene: SceneNetworks
+    equipment: EquipmentNetworks
     chores: Executor
 
 
@@ -74,6 +79,13 @@ class Loader:
         """Raises packs.errors.ModelMissing."""
         return network_path(self.settings.models_dir, self.settings.pack, network)
 
+    def optional_path(self, pack: str, network: str) -> Path | None:
+        """The network of a pack that is used where it is installed."""
+        try:
+            return network_path(self.settings.models_dir, pack, network)
+        except ModelMissing:
+            return None
+
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
         """With room for so many items for each picture that may be in work."""
         limit = self.settings.queue_limit * per_picture
@@ -83,7 +95,8 @@ class Loader:
 def load(settings: ModelServerSettings) -> Networks:
     """Loads all networks of a pack. Raises packs.errors.ModelMissing, errors.EngineUnavailable."""
     loader = Loader(settings)
-    return Networks(faces=_faces(loader), scene=_scene(loader), chores=loader.chores)
+    faces, seen = _faces(loader), _scene(loader)
+    return Networks(faces=faces, scene=seen, equipment=_equipment(loader, faces, seen), chores=loader.chores)
 
 
 def _faces(loader: Loader) -> FaceNetworks:
@@ -114,3 +127,22 @@ def _scene(loader: Loader) -> SceneNetworks:
         classifier=loader.queue(classifier, CROPS_PER_PICTURE),
         chores=loader.chores,
     )
+
+
+def _equipment(loader: Loader, faces: FaceNetworks, seen: SceneNetworks) -> EquipmentNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    return EquipmentNetworks(
+        pose=loader.queue(body_pose.load(loader.path("body_pose"), device, threads), figures.MOST_CANDIDATES),
+        own=_own_equipment_detector(loader),
+        faces=faces,
+        scene=seen,
+        chores=loader.chores,
+    )
+
+
+def _own_equipment_detector(loader: Loader) -> OwnDetector | None:
+    path = loader.optional_path("protective_equipment", "protective_equipment_detector")
+    if path is None:
+        return None
+    network = protective_equipment_detector.load(path, loader.settings.device, loader.settings.threads)
+    return OwnDetector(loader.queue(network, 1), network.side)

@@ -23,7 +23,8 @@ from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import find_faces
-from inference.pipelines.request import FacesRequest, PictureRequest
+from inference.pipelines.protective_equipment import find_equipment
+from inference.pipelines.request import FacesRequest, PictureRequest, ProtectiveEquipmentRequest
 
 log = logging.getLogger("inference")
 
@@ -57,7 +58,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
             try:
                 asked = kind.from_query(request.query_params)
                 data = await request.body()
-                with _place(request.app, settings, pixel_count(data, asked.min_side)):
+                with _place(request.app, settings, pixel_count(data, asked.min_side, asked.max_side)):
                     result = await _unless_gone(request, _run(request.app, data, asked, pipeline))
             except errors.InferenceError as error:
                 return _refusal(error)
@@ -90,6 +91,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
     routes = [
         task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
+        task(ProtectiveEquipmentRequest, lambda picture, _, loaded: find_equipment(picture, loaded.equipment)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

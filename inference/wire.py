@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import FacesResult
+from inference.types import FacesResult, ProtectiveEquipmentResult
 
 
 def encode(value: object) -> bytes:
@@ -14,6 +14,10 @@ def encode(value: object) -> bytes:
 
 def decode_faces(data: bytes) -> FacesResult:
     return _FACES.decode(data)
+
+
+def decode_protective_equipment(data: bytes) -> ProtectiveEquipmentResult:
+    return _PROTECTIVE_EQUIPMENT.decode(data)
 
 
 def _vector_to_bytes(value: object) -> bytes:
@@ -28,3 +32,4 @@ def _vector_from_bytes(_kind: type, value: Any) -> object:
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)
 _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
+_PROTECTIVE_EQUIPMENT = msgspec.msgpack.Decoder(ProtectiveEquipmentResult)

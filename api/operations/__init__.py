@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import collections, detection, faces, search, tagging, users
+from api.operations import collections, detection, faces, protective_equipment, search, tagging, users
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -20,6 +20,7 @@ HANDLERS: dict[str, Handler] = {
     "DeleteUser": users.delete_user,
     "DescribeCollection": collections.describe_collection,
     "DetectFaces": detection.detect_faces,
+    "DetectProtectiveEquipment": protective_equipment.detect_protective_equipment,
     "DisassociateFaces": users.disassociate_faces,
     "IndexFaces": faces.index_faces,
     "ListCollections": collections.list_collections,
