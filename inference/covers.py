@@ -27,7 +27,7 @@ HEAD_CROP_RISE = 0.5
 COLOUR_SIDE = 96
 
 HEAD_COVER = Logistic((0.93, 3.85, -4.62, -1.85, -5.34, 2.34), 7.66)
-FACE_COVER = Logistic((0.93, 5.07), 0.95)
+FACE_COVER = Logistic((0.83, -0.45, 2.43, -4.5), 0.7)
 HAND_COVER = Logistic((-3.38, -0.93, 1.3), 0.12)
 NOSE = Logistic((10.0,), -3.0)
 """Whether a mask covers the nose: 0.3 of the way from the brow's colour to the mask's, half of each are right."""
@@ -89,7 +89,8 @@ def head_cover(crop: Crop, classes: Classes, figure: Figure) -> Cover:
 
 
 def face_cover(crop: Crop, classes: Classes, points: np.ndarray) -> Cover:
-    """A mask: what the classifier names one, and how far the lower face's colour is from the upper face's.
+    """A mask: what the classifier names one (a helmet above it says less), how far the lower face's colour is from that
+    around the eyes, and that it is not of skin.
 
     points: float [5, 2], eyes, nose and mouth corners in picture pixels. It covers the face when the nose has its
     colour too.
@@ -98,10 +99,15 @@ def face_cover(crop: Crop, classes: Classes, points: np.ndarray) -> Cover:
     five = _in_crop(points, crop)
     eyes, mouth, across = five[:2].mean(axis=0), five[3:].mean(axis=0), five[1] - five[0]
     down = mouth - eyes
-    upper = _patch(lab, eyes - 0.35 * down, across, down, (0.4, 0.1))
+    upper = _patch(lab, eyes + 0.15 * down, across, down, (0.6, 0.12))
     nose = _patch(lab, eyes + 0.58 * down, across, down, (0.15, 0.1))
     lower = _patch(lab, eyes + 1.0 * down, across, down, (0.5, 0.3))
-    measures = (named(classes, MASKS), float(np.linalg.norm(lower[1:] - upper[1:])) / 20)
+    measures = (
+        named(classes, MASKS),
+        named(classes, HELMETS),
+        float(np.linalg.norm(lower[1:] - upper[1:])) / 20,
+        float(_reddish(lower)),
+    )
     to_lower, to_nose = (lower - upper) * [0.5, 1, 1], (nose - upper) * [0.5, 1, 1]
     way = float(to_nose @ to_lower / (to_lower @ to_lower + 30))
     corners = np.array([eyes + 0.4 * down + a * across + b * down for a in (-0.85, 0.85) for b in (0.0, 1.1)])
@@ -114,9 +120,8 @@ def hand_cover(crop: Crop, part: Part) -> Cover:
     quarter = COLOUR_SIDE * 3 // 10
     hand = lab[quarter:-quarter, quarter:-quarter].reshape(-1, 3)
     chroma, hue = np.hypot(hand[:, 1], hand[:, 2]), np.degrees(np.arctan2(hand[:, 2], hand[:, 1]))
-    reddish = ((hand[:, 1] - 4) / 8).clip(0, 1) * ((chroma - 8) / 8).clip(0, 1) * ((60 - chroma) / 15).clip(0, 1)
     skin = (hue > 15) & (hue < 80) & (chroma > 9) & (chroma < 45) & (hand[:, 0] > 22)
-    measures = (float(reddish.mean()), float(skin.mean()), float(hand[:, 0].std()) / 20)
+    measures = (float(_reddish(hand).mean()), float(skin.mean()), float(hand[:, 0].std()) / 20)
     probability = HAND_COVER.probability(measures)
     return Cover(probability, part.box, probability)
 
@@ -125,6 +130,13 @@ def named(classes: Classes, numbers: tuple[int, ...]) -> float:
     """The log of the probability that the classifier gives to some classes."""
     raised = np.exp(classes.logits.astype(np.float64) - classes.logits.max())
     return float(np.log(raised[list(numbers)].sum() / raised.sum() + 1e-4))
+
+
+def _reddish(lab: np.ndarray) -> np.ndarray:
+    """How much colours [..., 3] are those of skin in daylight: 0..1 each."""
+    chroma = np.hypot(lab[..., 1], lab[..., 2])
+    tint = ((lab[..., 1] - 4) / 8).clip(0, 1)
+    return np.asarray(tint * ((chroma - 8) / 8).clip(0, 1) * ((60 - chroma) / 15).clip(0, 1))
 
 
 def _square(image: Pixels, middle: np.ndarray, side: float, pixels: int) -> Crop:

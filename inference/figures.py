@@ -124,6 +124,7 @@ def is_alone(face: np.ndarray, others: Sequence[Figure]) -> bool:
 def body_of_face(face: np.ndarray, width: int, height: int) -> np.ndarray:
     """The box of a person of whom only the face was found, inside the picture: float64 [4], pixels."""
     head, unit = _head_of_face(face)
+    head = head.clip(0, [width, height])
     left, top, right, bottom = (np.tile(head, 2) + np.array(BODY_OF_FACE) * unit).clip(0, [width, height] * 2)
     return np.array([left, top, right - left, bottom - top])
 
