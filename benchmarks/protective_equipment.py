@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks import endpoint, record
 from benchmarks.verification import large_enough
 
-LEAST_OVERLAP = 0.5
+LEAST_OVERLAP, LEAST_TOUCH = 0.5, 0.2
 BANDS = ((50, 60), (60, 75), (75, 90), (90, 100.1))
 EXAMPLE = "Example: python -m benchmarks.protective_equipment ../shared/evaldata --save protective_equipment"
 Rectangle = tuple[float, float, float, float]
@@ -110,7 +110,10 @@ def _persons(seen: Seen) -> dict[str, Any]:
 
 
 def _by_person(seen: Seen, label: str, kind: str, names: Sequence[str]) -> dict[str, Any]:
-    """Of the answered persons of whom such a part was answered: who has a labelled item, and who an answered one."""
+    """Of the answered persons of whom such a part was answered: who has a labelled item, and who an answered one.
+
+    A labelled item is also of everyone on whom one was answered that touches it: one person may be answered twice.
+    """
     pairs = []
     for item, answer in seen:
         boxes = [_pixels(person["BoundingBox"], item) for person in answer["Persons"]]
@@ -118,8 +121,13 @@ def _by_person(seen: Seen, label: str, kind: str, names: Sequence[str]) -> dict[
         for number, person in enumerate(answer["Persons"]):
             parts = [part for part in person["BodyParts"] if part["Name"] in names]
             if parts:
-                sure = [one["Confidence"] for part in parts for one in part["EquipmentDetections"]]
-                pairs.append((number in owners, max(sure, default=0.0)))
+                items = [one for part in parts for one in part["EquipmentDetections"]]
+                touched = any(
+                    _overlap(_pixels(one["BoundingBox"], item), box) >= LEAST_TOUCH
+                    for one in items
+                    for box in _labelled(item, label)
+                )
+                pairs.append((number in owners or touched, max((one["Confidence"] for one in items), default=0.0)))
     return _confusion(pairs)
 
 

@@ -28,7 +28,7 @@ COLOUR_SIDE = 96
 
 HEAD_COVER = Logistic((0.93, 3.85, -4.62, -1.85, -5.34, 2.34), 7.66)
 FACE_COVER = Logistic((0.83, -0.45, 2.43, -4.5), 0.7)
-HAND_COVER = Logistic((-3.38, -0.93, 1.3), 0.12)
+HAND_COVER = Logistic((-4.84,), 1.14)
 NOSE = Logistic((10.0,), -3.0)
 """Whether a mask covers the nose: 0.3 of the way from the brow's colour to the mask's, half of each are right."""
 
@@ -115,14 +115,11 @@ def face_cover(crop: Crop, classes: Classes, points: np.ndarray) -> Cover:
 
 
 def hand_cover(crop: Crop, part: Part) -> Cover:
-    """A glove: a hand that has not the colours of skin."""
+    """A glove: a hand that has not the colour of skin. Skin in odd light and gloves of its colour are told wrongly."""
     lab = _lab(crop)
     quarter = COLOUR_SIDE * 3 // 10
     hand = lab[quarter:-quarter, quarter:-quarter].reshape(-1, 3)
-    chroma, hue = np.hypot(hand[:, 1], hand[:, 2]), np.degrees(np.arctan2(hand[:, 2], hand[:, 1]))
-    skin = (hue > 15) & (hue < 80) & (chroma > 9) & (chroma < 45) & (hand[:, 0] > 22)
-    measures = (float(_reddish(hand).mean()), float(skin.mean()), float(hand[:, 0].std()) / 20)
-    probability = HAND_COVER.probability(measures)
+    probability = HAND_COVER.probability((float(_reddish(hand).mean()),))
     return Cover(probability, part.box, probability)
 
 

@@ -30,7 +30,7 @@ PERSON = Logistic((10.1, 8.1), -5.7)
 HEAD = Logistic((8.5,), -0.8)
 HAND = Logistic((5.6,), -1.3)
 """From the mean score of the head's points, and from the score of the wrist."""
-LEAST_HAND = 0.6
+LEAST_HAND = 0.7
 """Of a hand that is answered; of others gloves are told less well than in three of four cases."""
 
 HEAD_POINTS = slice(0, 5)
@@ -135,10 +135,12 @@ def of_face(box: np.ndarray, points: np.ndarray, face: np.ndarray, number: int, 
     return Figure(box, confidence, points, head, unit, number)
 
 
-def parts(figure: Figure, face_confidence: float) -> list[Part]:
-    """The parts that are likelier seen than not, in the order of answers; `face_confidence` 0..1, 0 without a face."""
+def parts(figure: Figure, face_confidence: float, width: int, height: int) -> list[Part]:
+    """The parts that are seen in a picture of that size, pixels, in the order of answers; `face_confidence` 0..1, 0
+    without a face."""
     if figure.unit < LEAST_UNIT:
         return []
+    size = np.array([width, height])
     head = HEAD.probability((float(figure.points[HEAD_POINTS, 2].mean()),))
     found = [
         Part("face", face_confidence, _around(figure, LOWER_FACE), figure.head),
@@ -146,7 +148,13 @@ def parts(figure: Figure, face_confidence: float) -> list[Part]:
         _hand(figure, "right"),
         Part("head", max(head, face_confidence), _around(figure, CRANIUM), figure.head),
     ]
-    return [part for part in found if part.confidence >= (LEAST_HAND if "hand" in part.name else 0.5)]
+    return [part for part in found if _is_seen(part, size)]
+
+
+def _is_seen(part: Part, size: np.ndarray) -> bool:
+    if part.name in ("face", "head"):
+        return part.confidence >= 0.5
+    return part.confidence >= LEAST_HAND and bool(((part.middle >= 0) & (part.middle < size)).all())
 
 
 def _hand(figure: Figure, side: str) -> Part:

@@ -60,7 +60,7 @@ async def _find(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEqui
     height, width = picture.pixels.shape[:2]
     boxes, scores = figures.candidates(objects, width, height)
     people = await _figures(picture.pixels, boxes, scores, seen, networks)
-    found = [(person, _parts(person, seen, networks)) for person in people]
+    found = [(person, _parts(person, seen, width, height, networks)) for person in people]
     if networks.own is None:
         worn = await asyncio.gather(*(_estimated(picture.pixels, *one, seen, networks) for one in found))
     else:
@@ -94,8 +94,9 @@ async def _poses(
     return await asyncio.gather(*map(look, boxes))
 
 
-def _parts(person: Figure, seen: Detections, networks: EquipmentNetworks) -> list[Part]:
-    return figures.parts(person, 0.0 if person.face is None else _face_confidence(person.face, seen, networks))
+def _parts(person: Figure, seen: Detections, width: int, height: int, networks: EquipmentNetworks) -> list[Part]:
+    face = 0.0 if person.face is None else _face_confidence(person.face, seen, networks)
+    return figures.parts(person, face, width, height)
 
 
 def _face_confidence(number: int, seen: Detections, networks: EquipmentNetworks) -> float:

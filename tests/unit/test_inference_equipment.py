@@ -110,7 +110,7 @@ def _found(points: np.ndarray, faces: Sequence[Sequence[float]] = ()) -> tuple[l
 
 def test_left_and_right_are_the_persons_own() -> None:
     ((person,), _) = _found(_points())
-    parts = {part.name: part for part in figures.parts(person, 0.0)}
+    parts = {part.name: part for part in figures.parts(person, 0.0, 200, 320)}
     assert list(parts) == ["left_hand", "right_hand", "head"], "a face that is not seen is no part"
     assert parts["left_hand"].middle[0] > 140 and parts["right_hand"].middle[0] < 60
     assert all(parts[name].middle[1] > 165 for name in ("left_hand", "right_hand")), "beyond the wrists"
@@ -133,9 +133,14 @@ def test_a_dim_pose_in_a_dim_box_is_nobody() -> None:
     assert figures.figures(np.array([[40.0, 20, 120, 280]]), np.array([0.25]), [dim], np.zeros((0, 4)))[0] == []
 
 
+def test_a_hand_outside_the_picture_is_not_seen() -> None:
+    ((person,), _) = _found(_points())
+    assert [part.name for part in figures.parts(person, 0.9, 120, 320)] == ["face", "right_hand", "head"]
+
+
 def test_parts_too_small_to_judge_are_not_answered() -> None:
     small = Figure(np.array([0.0, 0, 10, 25]), 0.9, _points() * [0.1, 0.1, 1], np.array([10.0, 5]), 3.0, None)
-    assert figures.parts(small, 0.9) == []
+    assert figures.parts(small, 0.9, 200, 320) == []
 
 
 @given(st.tuples(st.floats(-50, 400), st.floats(-50, 300), st.floats(5, 200), st.floats(5, 200)))
@@ -171,7 +176,7 @@ def _moved(box: np.ndarray, down: float) -> np.ndarray:
 
 def test_an_item_goes_to_the_nearest_part_of_its_kind() -> None:
     ((person,), _) = _found(_points())
-    parts = figures.parts(person, 0.9)
+    parts = figures.parts(person, 0.9, 200, 320)
     left_hand, head = (next(part for part in parts if part.name == name) for name in ("left_hand", "head"))
     items = [
         Item("hand_cover", left_hand.box, 0.9),
