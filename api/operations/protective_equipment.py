@@ -17,7 +17,7 @@ MOST_INLINE_BYTES = 4 * 1024 * 1024
 def detect_protective_equipment(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds up to 15 persons, their faces, heads and hands, and the masks, gloves and helmets on them.
 
-    Networks: object_detector, body_pose, face_detector, image_classifier, hand_landmarks.
+    Networks: object_detector, body_pose, face_detector, image_classifier.
     """
     data = image_bytes(ctx, request["Image"])
     if "Bytes" in request["Image"] and len(data) > MOST_INLINE_BYTES:

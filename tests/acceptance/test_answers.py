@@ -109,6 +109,16 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.group}, ("FaceDetails",)),
         Call({"Image": scene.group, "Attributes": ["ALL"]}, ("FaceDetails",)),
     ],
+    "DetectProtectiveEquipment": lambda scene: [
+        Call({"Image": scene.group}, ("ProtectiveEquipmentModelVersion", "Persons")),
+        Call(
+            {
+                "Image": scene.group,
+                "SummarizationAttributes": {"MinConfidence": 50, "RequiredEquipmentTypes": ["HEAD_COVER"]},
+            },
+            ("Persons", "Summary"),
+        ),
+    ],
     "DisassociateFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},

@@ -93,6 +93,7 @@ def sound(world: World) -> dict[str, Request]:
         "DeleteUser": here | {"UserId": "absent"},
         "DescribeCollection": here,
         "DetectFaces": {"Image": picture},
+        "DetectProtectiveEquipment": {"Image": picture},
         "DisassociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "IndexFaces": here | {"Image": picture},
         "ListCollections": {},
@@ -140,6 +141,7 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
     requests, absent = sound(world), {"CollectionId": f"absent-{uuid4()}"}
     images = {
         "DetectFaces": "Image",
+        "DetectProtectiveEquipment": "Image",
         "IndexFaces": "Image",
         "SearchFacesByImage": "Image",
         "SearchUsersByImage": "Image",

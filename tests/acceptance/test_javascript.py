@@ -39,7 +39,7 @@ def run(stack: Any) -> Run:
     return program
 
 
-@pytest.mark.parametrize("case", ["life", "paging", "errors"])
+@pytest.mark.parametrize("case", ["life", "paging", "equipment", "errors"])
 def test_programs_written_for_aws_run_unchanged(run: Run, sdk: str, case: str) -> None:
     run(sdk, case)
 

@@ -10,6 +10,7 @@ import {
   DeleteCollectionCommand,
   DeleteFacesCommand,
   DescribeCollectionCommand,
+  DetectProtectiveEquipmentCommand,
   IndexFacesCommand,
   InvalidImageFormatException,
   ListCollectionsCommand,
@@ -85,6 +86,23 @@ const cases = {
     }
     assert.deepEqual(pages, [ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)]);
     for (const name of names) await client.send(new DeleteCollectionCommand({ CollectionId: name }));
+  },
+
+  async equipment() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("grace_hopper") };
+    const SummarizationAttributes = { MinConfidence: 60, RequiredEquipmentTypes: ["HEAD_COVER"] };
+    const command = new DetectProtectiveEquipmentCommand({ Image, SummarizationAttributes });
+    const { Persons, Summary, ProtectiveEquipmentModelVersion } = await client.send(command);
+    assert.equal(ProtectiveEquipmentModelVersion, "1.0");
+    assert.deepEqual(Persons.map(({ Id }) => Id), [0]);
+    const head = Persons[0].BodyParts.find(({ Name }) => Name === "HEAD");
+    assert.ok(head.Confidence > 60);
+    assert.deepEqual(head.EquipmentDetections, []);
+    assert.deepEqual(Summary.PersonsWithoutRequiredEquipment, [0]);
+    assert.deepEqual([...Summary.PersonsWithRequiredEquipment, ...Summary.PersonsIndeterminate], []);
+    const noPicture = new DetectProtectiveEquipmentCommand({ Image: { Bytes: Buffer.from("none") } });
+    await assert.rejects(client.send(noPicture), InvalidImageFormatException);
   },
 
   async errors() {
