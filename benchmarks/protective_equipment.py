@@ -20,6 +20,7 @@ from benchmarks import endpoint, record
 from benchmarks.verification import large_enough
 
 LEAST_OVERLAP, LEAST_TOUCH = 0.5, 0.2
+HANDS = ("LEFT_HAND", "RIGHT_HAND")
 BANDS = ((50, 60), (60, 75), (75, 90), (90, 100.1))
 EXAMPLE = "Example: python -m benchmarks.protective_equipment ../shared/evaldata --save protective_equipment"
 Rectangle = tuple[float, float, float, float]
@@ -51,12 +52,10 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     return {
         "persons": _persons(work),
         "head_cover": {
-            "by_person": _by_person(work, "hard-hat", "HEAD_COVER", ("HEAD",)),
+            "by_person": _helmets(work),
             "boxes": _boxes(work, "hard-hat", "HEAD_COVER"),
         },
-        "hand_cover": {
-            "by_person": _by_person(work, "gloves", "HAND_COVER", ("LEFT_HAND", "RIGHT_HAND")),
-        },
+        "hand_cover": {"by_hand": _gloves(work), "boxes": _boxes(work, "gloves", "HAND_COVER")},
         "face_cover": {
             "by_picture": _by_picture(portraits),
             "by_face": _by_face([pair for pair in groups if pair[0]["source"] == "mask"]),
@@ -68,7 +67,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
                 kind: {"parts": len(_parts(everyday, names)), "covers": len(_items(everyday, kind))}
                 for kind, names in (
                     ("FACE_COVER", ("FACE",)),
-                    ("HAND_COVER", ("LEFT_HAND", "RIGHT_HAND")),
+                    ("HAND_COVER", HANDS),
                     ("HEAD_COVER", ("HEAD",)),
                 )
             },
@@ -109,26 +108,50 @@ def _persons(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _by_person(seen: Seen, label: str, kind: str, names: Sequence[str]) -> dict[str, Any]:
-    """Of the answered persons of whom such a part was answered: who has a labelled item, and who an answered one.
+def _helmets(seen: Seen) -> dict[str, Any]:
+    """Of the answered persons with a head: who has a labelled helmet, and who an answered one.
 
-    A labelled item is also of everyone on whom one was answered that touches it: one person may be answered twice.
+    A labelled helmet is also of everyone on whom one was answered that touches it: one person may be answered twice.
     """
     pairs = []
     for item, answer in seen:
-        boxes = [_pixels(person["BoundingBox"], item) for person in answer["Persons"]]
-        owners = {_owner(box, boxes, 0.5 if label == "hard-hat" else 1.0) for box in _labelled(item, label)}
+        labelled, owners = _labelled(item, "hard-hat"), _owners(item, answer, "hard-hat", 0.5)
         for number, person in enumerate(answer["Persons"]):
-            parts = [part for part in person["BodyParts"] if part["Name"] in names]
-            if parts:
-                items = [one for part in parts for one in part["EquipmentDetections"]]
-                touched = any(
-                    _overlap(_pixels(one["BoundingBox"], item), box) >= LEAST_TOUCH
-                    for one in items
-                    for box in _labelled(item, label)
-                )
-                pairs.append((number in owners or touched, max((one["Confidence"] for one in items), default=0.0)))
+            for head in (part for part in person["BodyParts"] if part["Name"] == "HEAD"):
+                covers = head["EquipmentDetections"]
+                touched = any(_touches(one, labelled, item) for one in covers)
+                pairs.append((number in owners or touched, max((one["Confidence"] for one in covers), default=0.0)))
     return _confusion(pairs)
+
+
+def _gloves(seen: Seen) -> dict[str, Any]:
+    """Of the answered hands: which wear a glove, by label and by answer.
+
+    The labels do not say which hand is bare. So hands count as gloved where the person has a labelled glove for each
+    answered hand or the answered cover touches one, as bare where the person has none at all; others are left out.
+    """
+    pairs = []
+    for item, answer in seen:
+        labelled, owners = _labelled(item, "gloves"), _owners(item, answer, "gloves", 1.0)
+        for number, person in enumerate(answer["Persons"]):
+            hands = [part["EquipmentDetections"] for part in person["BodyParts"] if part["Name"] in HANDS]
+            for covers in hands:
+                touched = any(_touches(one, labelled, item) for one in covers)
+                gloved = touched or owners.count(number) >= len(hands)
+                if gloved or number not in owners:
+                    pairs.append((gloved, max((one["Confidence"] for one in covers), default=0.0)))
+    return _confusion(pairs)
+
+
+def _touches(cover: dict[str, Any], labelled: Sequence[Rectangle], item: dict[str, Any]) -> bool:
+    box = _pixels(cover["BoundingBox"], item)
+    return any(_overlap(box, one) >= LEAST_TOUCH for one in labelled)
+
+
+def _owners(item: dict[str, Any], answer: dict[str, Any], label: str, share: float) -> list[int | None]:
+    """The persons of the labelled items, by their numbers in the answer."""
+    boxes = [_pixels(person["BoundingBox"], item) for person in answer["Persons"]]
+    return [_owner(box, boxes, share) for box in _labelled(item, label)]
 
 
 def _owner(item: Rectangle, boxes: Sequence[Rectangle], share: float) -> int | None:
