@@ -39,6 +39,8 @@ FACE_OFF_HEAD_POINTS = 0.056
 """A face's middle lies that much of its height below the mean of eyes, ears and nose."""
 MOST_FACE_DISTANCE = 0.6
 """Between the middle of a face and the mean of the head points, in face heights."""
+LEAST_HEAD_DISTANCE = 1.2
+"""Of two persons' heads, in units of the larger."""
 BODY_OF_FACE = (-1.6, -1.1, 1.6, 5.5)
 """Left, top, right and bottom of a person around the middle of a face, in units."""
 HAND_FROM_WRIST, HAND_SIDE = 0.35, 0.9
@@ -116,9 +118,9 @@ def figures(
 
 
 def is_alone(face: np.ndarray, others: Sequence[Figure]) -> bool:
-    """Whether the middle of a face, left, top, width and height in pixels, lies in nobody's box."""
-    middle = face[:2] + face[2:] / 2
-    return not any((one.box[:2] <= middle).all() and (middle <= one.box[:2] + one.box[2:]).all() for one in others)
+    """Whether a face, left, top, width and height in pixels, is away from everybody's head."""
+    middle, unit = _head_of_face(face)
+    return all(np.linalg.norm(one.head - middle) >= LEAST_HEAD_DISTANCE * max(one.unit, unit) for one in others)
 
 
 def body_of_face(face: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -128,6 +128,12 @@ def test_a_face_belongs_to_the_head_it_is_at_and_to_one_only() -> None:
     assert [one.face for one in two] == [0, None]
 
 
+def test_a_face_near_a_head_is_nobody_else() -> None:
+    people, _ = _found(_points())
+    assert not figures.is_alone(np.array([90.0, 36, 28, 34]), people)
+    assert figures.is_alone(np.array([125.0, 110, 28, 34]), people), "in the same box, but away from the head"
+
+
 def test_a_dim_pose_in_a_dim_box_is_nobody() -> None:
     dim = _points() * [1, 1, 0.1]
     assert figures.figures(np.array([[40.0, 20, 120, 280]]), np.array([0.25]), [dim], np.zeros((0, 4)))[0] == []
