@@ -12,7 +12,7 @@ import numpy as np
 
 from inference.calibration import Logistic
 from inference.crops import Crop, cut
-from inference.figures import Figure, Part
+from inference.figures import Figure, Part, Sides
 from inference.models import image_classifier
 from inference.models.image_classifier import Classes
 from inference.types import Pixels
@@ -32,7 +32,6 @@ HAND_COVER = Logistic((-4.84,), 1.14)
 NOSE = Logistic((10.0,), -3.0)
 """Whether a mask covers the nose: 0.3 of the way from the brow's colour to the mask's, half of each are right."""
 
-Sides = tuple[float, float, float, float]
 CAP: Sides = (-0.5, -0.95, 0.5, -0.3)
 CAP_MIDDLE: Sides = (-0.35, -0.95, 0.35, -0.4)
 BROW: Sides = (-0.4, -0.5, 0.4, -0.2)

@@ -124,7 +124,7 @@ def _scene(loader: Loader) -> SceneNetworks:
     classifier = image_classifier.load(loader.path("image_classifier"), device, threads)
     return SceneNetworks(
         detector=loader.queue(detector, 1),
-        classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        classifier=loader.queue(classifier, 2 * CROPS_PER_PICTURE),
         chores=loader.chores,
     )
 
