@@ -21,6 +21,11 @@ LEAST_SCORE = 0.2
 """Of a box that is looked at; a clear pose can still make a person of it."""
 SAME_PERSON_OVERLAP = 0.6
 MOST_CANDIDATES = 24
+TILED_SIDE = 1000
+"""Pixels. Larger pictures are also looked at in four parts, for the detector sees them at half the scale or less."""
+TILE_SHARE = 0.6
+MOST_TILES = 4
+EDGE_PIXELS = 4
 ENLARGEMENT = 1.15
 LEAST_UNIT = 8.0
 """Pixels. Of smaller persons no part can be judged, so none is answered."""
@@ -45,6 +50,8 @@ BODY_OF_FACE = (-1.6, -1.1, 1.6, 5.5)
 """Left, top, right and bottom of a person around the middle of a face, in units."""
 HAND_FROM_WRIST, HAND_SIDE = 0.35, 0.9
 
+Tile = tuple[int, int, int, int]
+"""Left, top, width and height in pixels."""
 Sides = tuple[float, float, float, float]
 CRANIUM: Sides = (-0.6, -1.1, 0.6, -0.2)
 LOWER_FACE: Sides = (-0.4, 0.0, 0.4, 0.6)
@@ -73,6 +80,35 @@ class Figure:
     head: np.ndarray
     unit: float
     face: int | None
+
+
+def tiles(width: int, height: int) -> list[Tile]:
+    """The parts of a large picture that are looked at on their own; none for others."""
+    if max(width, height) < TILED_SIDE:
+        return []
+    wide, high = round(width * TILE_SHARE), round(height * TILE_SHARE)
+    return [(left, top, wide, high) for top in (0, height - high) for left in (0, width - wide)]
+
+
+def of_tile(objects: Objects, tile: Tile, width: int, height: int) -> Objects:
+    """The objects seen in a part of a picture of that size, pixels, without those that the part cuts off."""
+    left, top, wide, high = tile
+    boxes = objects.boxes * [wide, high, wide, high] + [left, top, 0, 0]
+    near, far = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    cut_near = (near < np.array([left, top]) + EDGE_PIXELS) & (np.array([left, top]) > 0)
+    cut_far = (far > np.array([left + wide, top + high]) - EDGE_PIXELS) & (
+        np.array([left + wide, top + high]) < [width, height]
+    )
+    whole = ~(cut_near | cut_far).any(axis=1)
+    return Objects(boxes[whole] / [width, height, width, height], objects.scores[whole], objects.classes[whole])
+
+
+def joined(seen: Sequence[Objects]) -> Objects:
+    return Objects(
+        np.concatenate([one.boxes for one in seen]),
+        np.concatenate([one.scores for one in seen]),
+        np.concatenate([one.classes for one in seen]),
+    )
 
 
 def candidates(objects: Objects, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -123,7 +123,7 @@ def _scene(loader: Loader) -> SceneNetworks:
     detector = object_detector.load(loader.path("object_detector"), device, threads)
     classifier = image_classifier.load(loader.path("image_classifier"), device, threads)
     return SceneNetworks(
-        detector=loader.queue(detector, 1),
+        detector=loader.queue(detector, 1 + figures.MOST_TILES),
         classifier=loader.queue(classifier, 2 * CROPS_PER_PICTURE),
         chores=loader.chores,
     )

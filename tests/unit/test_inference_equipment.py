@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference import covers, figures
@@ -79,6 +79,7 @@ def test_a_mask_covers_the_face_or_hangs_under_the_nose() -> None:
     assert _face_cover(none, SCREEN).probability < 0.1
 
 
+@settings(deadline=None)
 @given(st.integers(-4, 4), st.integers(-4, 4))
 def test_a_glove_is_no_skin_wherever_it_lies(right: int, down: int) -> None:
     middle = np.array([160.0 + 5 * right, 160 + 5 * down])
@@ -164,6 +165,28 @@ def test_two_boxes_of_one_person_are_one_candidate() -> None:
     assert kept[1].tolist() == pytest.approx([600, 50, 200, 400])
 
 
+@given(st.integers(64, 4096), st.integers(64, 4096))
+def test_the_parts_of_a_large_picture_cover_it(width: int, height: int) -> None:
+    parts = figures.tiles(width, height)
+    assert len(parts) == (figures.MOST_TILES if max(width, height) >= figures.TILED_SIDE else 0)
+    seen = np.zeros((height // 8, width // 8), bool)
+    for left, top, wide, high in parts:
+        assert left >= 0 and top >= 0 and left + wide <= width and top + high <= height
+        seen[top // 8 : (top + high) // 8 + 1, left // 8 : (left + wide) // 8 + 1] = True
+    assert seen.all() or not parts
+
+
+def test_what_a_part_cuts_off_is_not_believed() -> None:
+    boxes = np.array([[0.5, 0.5, 0.2, 0.2], [0.8, 0.2, 0.2, 0.3], [0.0, 0.2, 0.2, 0.3]])
+    objects = Objects(boxes, np.array([0.9, 0.8, 0.7]), np.zeros(3, int))
+    upper_left = figures.of_tile(objects, (0, 0, 600, 600), 1000, 1000)
+    assert upper_left.scores.tolist() == [0.9, 0.7], "at the picture's own edge nothing is cut"
+    assert upper_left.boxes[0].tolist() == pytest.approx([0.3, 0.3, 0.12, 0.12])
+    assert figures.of_tile(objects, (400, 400, 600, 600), 1000, 1000).scores.tolist() == [0.9, 0.8]
+    assert len(figures.joined([objects, upper_left]).scores) == 5
+
+
+@settings(deadline=None)
 @given(st.integers(64, 600), st.integers(64, 600))
 def test_rows_of_an_owners_detector_are_read_back(width: int, height: int) -> None:
     fitted = detector.fit(np.full((height, width, 3), 200, np.uint8), 320)
