@@ -9,8 +9,22 @@ from urllib.parse import urlsplit
 import httpx
 
 from inference import errors, wire
-from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest, TextRequest
-from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult, TextResult
+from inference.pipelines.request import (
+    FacesRequest,
+    LabelsRequest,
+    ModerationRequest,
+    PictureRequest,
+    ProtectiveEquipmentRequest,
+    TextRequest,
+)
+from inference.types import (
+    Embedding,
+    FacesResult,
+    LabelsResult,
+    ModerationResult,
+    ProtectiveEquipmentResult,
+    TextResult,
+)
 
 # A server that ended is started again within this time.
 PATIENCE_SECONDS = 3.0
@@ -108,6 +122,10 @@ class InferenceClient:
     def text(self, image: bytes, *, min_side: int = 80, request_id: str = "") -> TextResult:
         """Finds the text of a JPEG or PNG picture. Raises what `faces` does, but UnknownFaceModel."""
         return wire.decode_text(self._ask(TextRequest(min_side=min_side), image, request_id))
+
+    def protective_equipment(self, image: bytes, *, request_id: str = "") -> ProtectiveEquipmentResult:
+        """The persons of a JPEG or PNG picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
+        return wire.decode_protective_equipment(self._ask(ProtectiveEquipmentRequest(), image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -37,12 +37,15 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
+        options.enable_cpu_mem_arena = False
         # Idle threads that spin take the cores from decoding and from the other networks.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
         if self._session.get_providers()[0] != providers[0]:
             raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
         self.device = device
+        self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
 

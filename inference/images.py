@@ -42,20 +42,20 @@ UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
 """By EXIF orientation; 1 is upright already."""
 
 
-def pixel_count(data: bytes, min_side: int = 1) -> int:
+def pixel_count(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> int:
     """How many pixels `decode` will give, from the picture's header alone. Raises what decode raises for its size."""
-    picture, _ = _open(data, min_side)
+    picture, _ = _open(data, min_side, max_side)
     return picture.width * picture.height
 
 
-def decode(data: bytes, min_side: int = 1) -> Pixels:
+def decode(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Pixels:
     """Decodes a picture to uint8 [H, W, 3] RGB, upright.
 
     Sizes are judged on the header, before any pixel is decoded. Raises InvalidImage, ImageTooSmall (a side under
-    `min_side` pixels) or ImageDimensionsTooLarge (a side over MAX_SIDE, a PNG over MAX_PIXELS, or a progressive JPEG
+    `min_side` pixels) or ImageDimensionsTooLarge (a side over `max_side`, a PNG over MAX_PIXELS, or a progressive JPEG
     over containers.MOST_COEFFICIENTS).
     """
-    picture, orientation = _open(data, min_side)
+    picture, orientation = _open(data, min_side, max_side)
     with _damage_refused():
         picture.load()
     pixels = _pixels(picture)
@@ -64,12 +64,12 @@ def decode(data: bytes, min_side: int = 1) -> Pixels:
     return upright
 
 
-def _open(data: bytes, min_side: int) -> tuple[Image.Image, int]:
+def _open(data: bytes, min_side: int, max_side: int) -> tuple[Image.Image, int]:
     """The picture, not decoded, and its orientation."""
     wanted = essentials(data)
     with _damage_refused():
         picture = Image.open(io.BytesIO(wanted.data), formats=FORMATS)
-    _check_size(picture, min_side)
+    _check_size(picture, min_side, max_side)
     return picture, wanted.orientation
 
 
@@ -84,10 +84,10 @@ def _damage_refused() -> Iterator[None]:
         raise InvalidImage(str(error)) from error
 
 
-def _check_size(picture: Image.Image, min_side: int) -> None:
+def _check_size(picture: Image.Image, min_side: int, max_side: int) -> None:
     width, height = picture.size
-    if max(width, height) > MAX_SIDE:
-        raise ImageDimensionsTooLarge(width, height, MAX_SIDE)
+    if max(width, height) > max_side:
+        raise ImageDimensionsTooLarge(width, height, max_side)
     if min(width, height) < min_side:
         raise ImageTooSmall(f"{width} x {height} is under {min_side} pixels to a side")
     for factor in (2, 4, 8):

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from inference import similarity
+from inference import figures, similarity
 from inference.batcher import Batcher
 from inference.engine import PARALLEL_BATCHES
 from inference.models import (
     body_parts,
+    body_pose,
     emotion,
     explicit_classifier,
     face_attributes,
@@ -19,6 +20,7 @@ from inference.models import (
     image_classifier,
     iris,
     object_detector,
+    protective_equipment_detector,
     text_detector,
     text_orientation,
     text_recognizer,
@@ -31,6 +33,7 @@ from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
 from inference.pipelines.labels import LabelNetworks
 from inference.pipelines.moderation import ModerationNetworks
+from inference.pipelines.protective_equipment import EquipmentNetworks, OwnDetector
 from inference.pipelines.scene import SceneNetworks
 from inference.pipelines.text import TextNetworks
 from inference.types import Embedding, Pixels
@@ -79,6 +82,7 @@ class Networks:
     labels: LabelNetworks
     moderation: ModerationNetworks
     text: TextNetworks
+    equipment: EquipmentNetworks
     chores: Executor
 
 
@@ -122,6 +126,7 @@ def load(settings: ModelServerSettings) -> Networks:
         labels=labels.of_pack(seen, faces, *curves),
         moderation=_moderation(loader, seen),
         text=_text(loader),
+        equipment=_equipment(loader, faces, seen),
         chores=loader.chores,
     )
 
@@ -167,8 +172,8 @@ def _scene(loader: Loader) -> SceneNetworks:
     detector = object_detector.load(loader.path("object_detector"), device, threads)
     classifier = image_classifier.load(loader.path("image_classifier"), device, threads)
     return SceneNetworks(
-        detector=loader.queue(detector, 1),
-        classifier=loader.queue(classifier, CROPS_PER_PICTURE),
+        detector=loader.queue(detector, 1 + figures.MOST_TILES),
+        classifier=loader.queue(classifier, 2 * CROPS_PER_PICTURE),
         chores=loader.chores,
     )
 
@@ -185,6 +190,17 @@ def _moderation(loader: Loader, seen: SceneNetworks) -> ModerationNetworks:
     )
 
 
+def _equipment(loader: Loader, faces: FaceNetworks, seen: SceneNetworks) -> EquipmentNetworks:
+    device, threads = loader.settings.device, loader.settings.threads
+    return EquipmentNetworks(
+        pose=loader.queue(body_pose.load(loader.path("body_pose"), device, threads), figures.MOST_CANDIDATES),
+        own=_own_equipment_detector(loader),
+        faces=faces,
+        scene=seen,
+        chores=loader.chores,
+    )
+
+
 def _text(loader: Loader) -> TextNetworks:
     device, threads = loader.settings.device, loader.settings.threads
     path, queue = loader.path, loader.queue
@@ -194,3 +210,11 @@ def _text(loader: Loader) -> TextNetworks:
         recognizer=queue(text_recognizer.load(path("text_recognizer"), device, threads), BOXES_PER_PICTURE),
         chores=loader.chores,
     )
+
+
+def _own_equipment_detector(loader: Loader) -> OwnDetector | None:
+    path = loader.optional_path("protective_equipment", "protective_equipment_detector")
+    if path is None:
+        return None
+    network = protective_equipment_detector.load(path, loader.settings.device, loader.settings.threads)
+    return OwnDetector(loader.queue(network, 1), network.side)

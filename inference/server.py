@@ -18,14 +18,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from inference import errors, networks, wire
+from inference import errors, memory, networks, wire
 from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
 from inference.pipelines.labels import find_labels
 from inference.pipelines.moderation import moderate
-from inference.pipelines.request import FacesRequest, LabelsRequest, ModerationRequest, PictureRequest, TextRequest
+from inference.pipelines.protective_equipment import find_equipment
+from inference.pipelines.request import (
+    FacesRequest,
+    LabelsRequest,
+    ModerationRequest,
+    PictureRequest,
+    ProtectiveEquipmentRequest,
+    TextRequest,
+)
 from inference.pipelines.text import find_text
 
 log = logging.getLogger("inference")
@@ -61,7 +69,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
             try:
                 asked = kind.from_query(request.query_params)
                 data = await request.body()
-                with _place(request.app, settings, pixel_count(data, asked.min_side)):
+                with _place(request.app, settings, pixel_count(data, asked.min_side, asked.max_side)):
                     result = await _unless_gone(request, _run(request.app, data, asked, pipeline))
             except errors.InferenceError as error:
                 return _refusal(error)
@@ -110,6 +118,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
         task(TextRequest, lambda picture, asked, loaded: find_text(picture, loaded.text)),
         task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
+        task(ProtectiveEquipmentRequest, lambda picture, _, loaded: find_equipment(picture, loaded.equipment)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),
@@ -120,6 +129,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
 def run(settings: ModelServerSettings, log_level: str = "info") -> None:
     """Serves until the process is told to stop. The socket opens once the networks are loaded."""
+    memory.give_back_at_once()
     address = urlsplit(settings.url)
     place = {"uds": address.path} if address.scheme == "unix" else {"host": address.hostname, "port": address.port}
     if address.scheme == "unix" and os.path.exists(address.path):

@@ -257,3 +257,39 @@ class TextResult:
     width: int
     height: int
     lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """An item of protective equipment on a body part: `kind` is face_cover, hand_cover or head_cover; `covers` tells
+    whether it covers the part."""
+
+    kind: str
+    box: Box
+    confidence: float
+    covers: Judgement
+
+
+@dataclass(frozen=True)
+class BodyPart:
+    """`name` is face, left_hand, right_hand (the person's own left and right) or head."""
+
+    name: str
+    confidence: float
+    equipment: tuple[Equipment, ...]
+
+
+@dataclass(frozen=True)
+class Person:
+    """With the body parts that are seen, in the order of BodyPart's names."""
+
+    box: Box
+    confidence: float
+    parts: tuple[BodyPart, ...]
+
+
+@dataclass(frozen=True)
+class ProtectiveEquipmentResult:
+    """Persons of one picture, at most 15, the largest. All confidences are 50..100: what is less sure is left out."""
+
+    persons: tuple[Person, ...]

@@ -5,7 +5,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from inference.types import Embedding, FacesResult, LabelsResult, ModerationResult, TextResult
+from inference.types import (
+    Embedding,
+    FacesResult,
+    LabelsResult,
+    ModerationResult,
+    ProtectiveEquipmentResult,
+    TextResult,
+)
 
 
 def encode(value: object) -> bytes:
@@ -37,6 +44,10 @@ def decode_text(data: bytes) -> TextResult:
     return _TEXT.decode(data)
 
 
+def decode_protective_equipment(data: bytes) -> ProtectiveEquipmentResult:
+    return _PROTECTIVE_EQUIPMENT.decode(data)
+
+
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -53,3 +64,4 @@ _FACES = msgspec.msgpack.Decoder(FacesResult, dec_hook=_vector_from_bytes)
 _LABELS = msgspec.msgpack.Decoder(LabelsResult)
 _MODERATION = msgspec.msgpack.Decoder(ModerationResult)
 _TEXT = msgspec.msgpack.Decoder(TextResult)
+_PROTECTIVE_EQUIPMENT = msgspec.msgpack.Decoder(ProtectiveEquipmentResult)

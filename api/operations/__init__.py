@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from api.context import Context
-from api.operations import celebrities, collections, detection, faces, labels, moderation, search, tagging, text, users
+from api.operations import (
+    celebrities,
+    collections,
+    detection,
+    faces,
+    labels,
+    moderation,
+    protective_equipment,
+    search,
+    tagging,
+    text,
+    users,
+)
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
 
@@ -23,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "DetectLabels": labels.detect_labels,
     "DetectModerationLabels": moderation.detect_moderation_labels,
     "DetectText": text.detect_text,
+    "DetectProtectiveEquipment": protective_equipment.detect_protective_equipment,
     "DisassociateFaces": users.disassociate_faces,
     "GetCelebrityInfo": celebrities.get_celebrity_info,
     "IndexFaces": faces.index_faces,

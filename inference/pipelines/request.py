@@ -6,13 +6,17 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from inference.images import MAX_SIDE
+
 
 @dataclass(frozen=True, kw_only=True)
 class PictureRequest:
-    """Pictures with a side under `min_side` pixels are refused. `task` names the pipeline and its route."""
+    """Pictures with a side under `min_side` or over `max_side` pixels are refused. `task` names the pipeline and its
+    route."""
 
     task: ClassVar[str]
     min_side: int = 1
+    max_side: int = MAX_SIDE
 
     def to_query(self) -> dict[str, str | int | float]:
         """As the parameters of a URL; `from_query` undoes it. Names in a tuple have no commas."""
@@ -76,3 +80,12 @@ class TextRequest(PictureRequest):
 
     task = "text"
     min_side: int = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectiveEquipmentRequest(PictureRequest):
+    """Nothing more."""
+
+    task = "protective_equipment"
+    min_side: int = 64
+    max_side: int = 4096

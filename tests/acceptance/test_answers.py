@@ -122,6 +122,16 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
         Call({"Image": scene.sign}, ("TextDetections", "TextModelVersion")),
         Call({"Image": scene.sign, "Filters": {"WordFilter": {"MinBoundingBoxHeight": 0.9}}}),
     ],
+    "DetectProtectiveEquipment": lambda scene: [
+        Call({"Image": scene.group}, ("ProtectiveEquipmentModelVersion", "Persons")),
+        Call(
+            {
+                "Image": scene.group,
+                "SummarizationAttributes": {"MinConfidence": 50, "RequiredEquipmentTypes": ["HEAD_COVER"]},
+            },
+            ("Persons", "Summary"),
+        ),
+    ],
     "DisassociateFaces": lambda scene: [
         Call(
             {"CollectionId": scene.collection, "UserId": USER, "FaceIds": [_one_more_face(scene, USER), str(uuid4())]},

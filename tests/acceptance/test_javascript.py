@@ -42,7 +42,10 @@ def run(stack: Any) -> Run:
     return program
 
 
-@pytest.mark.parametrize("case", ["life", "users", "faces", "paging", "labels", "errors", "moderation"])
+CASES = ["life", "users", "faces", "paging", "labels", "errors", "moderation", "equipment"]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_programs_written_for_aws_run_unchanged(run: Run, sdk: str, case: str) -> None:
     run(sdk, case)
 

@@ -136,6 +136,25 @@ const cases = {
     assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
   },
 
+  async equipment() {
+    const rekognition = new AWS.Rekognition({ endpoint });
+    const Image = { Bytes: await picture("grace_hopper") };
+    const SummarizationAttributes = { MinConfidence: 60, RequiredEquipmentTypes: ["HEAD_COVER"] };
+    const request = { Image, SummarizationAttributes };
+    const { Persons, Summary, ProtectiveEquipmentModelVersion } = await rekognition
+      .detectProtectiveEquipment(request)
+      .promise();
+    assert.equal(ProtectiveEquipmentModelVersion, "1.0");
+    assert.deepEqual(Persons.map(({ Id }) => Id), [0]);
+    const head = Persons[0].BodyParts.find(({ Name }) => Name === "HEAD");
+    assert.ok(head.Confidence > 60);
+    assert.deepEqual(head.EquipmentDetections, []);
+    assert.deepEqual(Summary.PersonsWithoutRequiredEquipment, [0]);
+    assert.deepEqual([...Summary.PersonsWithRequiredEquipment, ...Summary.PersonsIndeterminate], []);
+    const noPicture = rekognition.detectProtectiveEquipment({ Image: { Bytes: Buffer.from("none") } }).promise();
+    await assert.rejects(noPicture, { code: "InvalidImageFormatException" });
+  },
+
   async errors() {
     const rekognition = new AWS.Rekognition({ endpoint });
     const collection = { CollectionId: `v2-${randomUUID()}` };

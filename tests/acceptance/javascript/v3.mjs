@@ -15,6 +15,7 @@ import {
   DetectModerationLabelsCommand,
   HumanLoopQuotaExceededException,
   DetectTextCommand,
+  DetectProtectiveEquipmentCommand,
   IndexFacesCommand,
   InvalidImageFormatException,
   InvalidParameterException,
@@ -146,6 +147,23 @@ const cases = {
     const Settings = { GeneralLabels: { LabelInclusionFilters: ["Woman"] } };
     const only = await client.send(new DetectLabelsCommand({ Image, MaxLabels: 5, Settings }));
     assert.deepEqual(only.Labels.map(({ Name }) => Name), ["Woman"]);
+  },
+
+  async equipment() {
+    const client = new RekognitionClient({});
+    const Image = { Bytes: await picture("grace_hopper") };
+    const SummarizationAttributes = { MinConfidence: 60, RequiredEquipmentTypes: ["HEAD_COVER"] };
+    const command = new DetectProtectiveEquipmentCommand({ Image, SummarizationAttributes });
+    const { Persons, Summary, ProtectiveEquipmentModelVersion } = await client.send(command);
+    assert.equal(ProtectiveEquipmentModelVersion, "1.0");
+    assert.deepEqual(Persons.map(({ Id }) => Id), [0]);
+    const head = Persons[0].BodyParts.find(({ Name }) => Name === "HEAD");
+    assert.ok(head.Confidence > 60);
+    assert.deepEqual(head.EquipmentDetections, []);
+    assert.deepEqual(Summary.PersonsWithoutRequiredEquipment, [0]);
+    assert.deepEqual([...Summary.PersonsWithRequiredEquipment, ...Summary.PersonsIndeterminate], []);
+    const noPicture = new DetectProtectiveEquipmentCommand({ Image: { Bytes: Buffer.from("none") } });
+    await assert.rejects(client.send(noPicture), InvalidImageFormatException);
   },
 
   async errors() {
