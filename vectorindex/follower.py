@@ -136,6 +136,7 @@ class Follower:
         the others. Raises DatabaseUnavailable.
         """
         self._count_copies()
+        self._erase_in_time()
         self._let_guests_go()
         self._make_room(0)
         with self._pool.connection() as connection:
@@ -148,7 +149,6 @@ class Follower:
             has_settled &= self._bring_to(collection_id, heads[collection_id])
         self._forget_deleted(heads)
         self._erase_stale_snapshots(heads)
-        has_settled &= all(followed.erase_at == float("inf") for followed in list(self._followed.values()))
         self._settled_pulse = pulse if has_settled else None
 
     def _wanted(self, heads: dict[int, int]) -> Iterator[int]:
@@ -222,6 +222,12 @@ class Follower:
         self._drop(collection_id)
         snapshots.remove(self._snapshot_dir, collection_id)
         snapshots.discard(self._snapshot_dir, collection_id)
+
+    def _erase_in_time(self) -> None:
+        """Write the snapshots anew that still hold what was deleted some time ago."""
+        for followed in list(self._followed.values()):
+            if followed.erase_at <= time.monotonic():
+                self._save_if_due(followed)
 
     def _erase_stale_snapshots(self, heads: dict[int, int]) -> None:
         """Remove the snapshots of collections that are not held and have lost something since."""
