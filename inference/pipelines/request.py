@@ -72,6 +72,7 @@ class ModerationRequest(PictureRequest):
     """Nothing more: all labels come back, however unsure."""
 
     task = "moderation"
+    min_side: int = 80
 
 
 @dataclass(frozen=True, kw_only=True)

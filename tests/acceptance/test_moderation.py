@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from api import validation
+from benchmarks import hostile_pictures
 from inference.taxonomy.moderation import TREE
 
 REVIEW = {"HumanLoopName": "review-1", "FlowDefinitionArn": "arn:aws:sagemaker:eu-central-1:000000000000:flow/x"}
@@ -39,6 +41,20 @@ def test_the_least_confidence_cuts(client: Any, collins: bytes) -> None:
     bar = everything[len(everything) // 2]["Confidence"]
     some = client.detect_moderation_labels(Image={"Bytes": collins}, MinConfidence=bar)["ModerationLabels"]
     assert some == [label for label in everything if label["Confidence"] >= bar]
+
+
+@pytest.mark.parametrize("name", hostile_pictures.REFUSED)
+def test_what_is_no_decent_picture_is_refused(client: Any, name: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        client.detect_moderation_labels(Image={"Bytes": hostile_pictures.REFUSED[name]()})
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+@pytest.mark.parametrize("name", hostile_pictures.ACCEPTED)
+def test_what_is_only_odd_is_answered(client: Any, name: str) -> None:
+    answer = client.detect_moderation_labels(Image={"Bytes": hostile_pictures.ACCEPTED[name]()}, MinConfidence=0)
+    answer.pop("ResponseMetadata")
+    assert validation.check_output("DetectModerationLabels", answer) == [] and answer["ModerationLabels"]
 
 
 def test_without_an_endpoint_there_is_no_review(client: Any, collins: bytes) -> None:

@@ -65,7 +65,7 @@ class RunningServer:
 
     def hold(self, network: str) -> tuple[threading.Event, list[int]]:
         """Makes a network wait for the returned event before each batch, and note the sizes of its batches."""
-        batcher = attrgetter(network)(self.app.state.networks.faces)
+        batcher = attrgetter(network)(self.app.state.networks)
         gate, sizes, predict = threading.Event(), [], batcher._predict
 
         def held(batch: list[object]) -> list[object]:
@@ -116,7 +116,7 @@ def test_the_same_person_is_near_and_another_far(server: RunningServer, collins:
 
 
 def test_what_is_not_asked_for_is_not_computed(server: RunningServer, collins: bytes) -> None:
-    _, sizes = server.hold("embedder")
+    _, sizes = server.hold("faces.embedder")
     (face,) = server.client.faces(collins).faces
     assert face.embedding is None and sizes == []
 
@@ -139,14 +139,14 @@ def test_only_the_networks_behind_the_asked_attributes_run(
 ) -> None:
     ran = {}
     for network in ("mesh", "iris", "age_and_gender", "emotion"):
-        gate, ran[network] = server.hold(f"attributes.{network}")
+        gate, ran[network] = server.hold(f"faces.attributes.{network}")
         gate.set()
     server.client.faces(collins, attributes=asked)
     assert {network for network, sizes in ran.items() if sizes} == run
 
 
 def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServer, collins: bytes) -> None:
-    gate, sizes = server.hold("embedder")
+    gate, sizes = server.hold("faces.embedder")
     batcher = server.app.state.networks.faces.embedder
     rows = _row_of(collins, 3)
     with ThreadPoolExecutor(4) as threads:
@@ -180,7 +180,7 @@ def test_a_face_that_fills_the_picture_is_not_taken_for_a_turned_one(
 
 
 def test_a_picture_that_comes_again_is_not_detected_in_again(server: RunningServer, collins: bytes) -> None:
-    gate, sizes = server.hold("detector")
+    gate, sizes = server.hold("faces.detector")
     gate.set()
     first, again = server.client.faces(collins), server.client.faces(collins, embed="largest")
     assert sizes == [1]
@@ -188,9 +188,21 @@ def test_a_picture_that_comes_again_is_not_detected_in_again(server: RunningServ
     assert len(server.client.faces(_row_of(collins, 2)).faces) == 2 and sizes == [1, 1]
 
 
+def test_several_operations_on_one_picture_look_at_it_once(server: RunningServer, collins: bytes) -> None:
+    ran = {}
+    for network in ("faces.detector", "scene.detector", "scene.classifier"):
+        gate, ran[network] = server.hold(network)
+        gate.set()
+    assert server.client.labels(collins).labels and server.client.moderation(collins).labels
+    once = {"faces.detector": [1], "scene.detector": [1], "scene.classifier": [1]}
+    assert ran == once
+    assert server.client.faces(collins).faces and len(server.client.protective_equipment(collins).persons) == 1
+    assert ran["faces.detector"] == ran["scene.detector"] == [1]
+
+
 def test_beyond_its_places_the_server_refuses_at_once(service_folder: Path, models_dir: Path, collins: bytes) -> None:
     with RunningServer(service_folder, models_dir, queue_limit=2) as server, ThreadPoolExecutor(2) as threads:
-        gate, _ = server.hold("detector")
+        gate, _ = server.hold("faces.detector")
         taken = [threads.submit(server.client.faces, collins) for _ in range(2)]
         _wait_until(lambda: server.in_work == 2)
         with pytest.raises(Overloaded):
@@ -210,7 +222,7 @@ def test_more_faces_than_there_is_room_for_are_an_overload(
     encoded = io.BytesIO()
     crowd.save(encoded, "PNG")
     with RunningServer(service_folder, models_dir, queue_limit=1) as server:
-        gate, _ = server.hold("embedder")
+        gate, _ = server.hold("faces.embedder")
         with pytest.raises(Overloaded):
             server.client.faces(encoded.getvalue(), embed="all")
         gate.set()
@@ -220,7 +232,7 @@ def test_more_faces_than_there_is_room_for_are_an_overload(
 def test_large_pictures_take_more_room(service_folder: Path, models_dir: Path, collins: bytes) -> None:
     pixels = 512 * 512
     with RunningServer(service_folder, models_dir, queue_pixels=2 * pixels) as server, ThreadPoolExecutor(2) as threads:
-        gate, _ = server.hold("detector")
+        gate, _ = server.hold("faces.detector")
         taken = [threads.submit(server.client.faces, collins)]
         _wait_until(lambda: server.in_work == 1)
         with pytest.raises(Overloaded, match=str(pixels)):
@@ -233,7 +245,7 @@ def test_large_pictures_take_more_room(service_folder: Path, models_dir: Path, c
 
 
 def test_the_work_of_a_caller_that_hung_up_is_dropped(server: RunningServer, collins: bytes) -> None:
-    gate, sizes = server.hold("embedder")
+    gate, sizes = server.hold("faces.embedder")
     request = b"POST /faces?embed=all HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
     rows = _row_of(collins, 9)
     with socket.socket(socket.AF_UNIX) as caller:
