@@ -93,7 +93,7 @@ async def embed_crops(
     embedder = networks.embedder_of(face_model_version)
     loop = asyncio.get_running_loop()
     pixels = await loop.run_in_executor(networks.chores, lambda: [_decoded_crop(crop) for crop in crops])
-    return list(await together(embedder.submit(one) for one in pixels))
+    return await together(embedder.submit(one) for one in pixels)
 
 
 async def detect(picture: Picture, networks: FaceNetworks) -> Detections:

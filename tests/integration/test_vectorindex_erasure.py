@@ -86,6 +86,25 @@ def test_a_follower_that_was_away_during_a_deletion_erases_too(
     assert snapshots.stored(tmp_path) == set() and list(tmp_path.iterdir()) == []
 
 
+def test_the_snapshot_of_a_collection_that_is_not_held_goes_when_something_was_deleted(
+    pool: Pool, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_SNAPSHOT_CHANGES", 40)
+    with pool.connection() as connection:
+        collections.create(connection, tenant, "c", "base-1")
+    stored = store(pool, tenant, 50)
+    Follower(pool, tmp_path).poll()
+    of_another = Follower(pool, tmp_path, is_own=lambda _: False)
+    with pool.connection() as connection:
+        faces.add(connection, tenant, "c", uuid4(), None, [NewFace(Box4(0.9, 0, 0.05, 1), 99.0, unit(77))], 10_000)
+    of_another.poll()
+    assert on_disk(tmp_path, unit(0)), "what was only added to can still be opened from it"
+    with pool.connection() as connection:
+        faces.delete(connection, tenant, "c", [stored[0].face_id])
+    of_another.poll()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_contents_are_told_and_every_difference_is_found(pool: Pool, tenant: Tenant, tmp_path: Path) -> None:
     with pool.connection() as connection:
         made = collections.create(connection, tenant, "c", "base-1")
