@@ -39,3 +39,7 @@ class InferenceUnavailable(InferenceError):
 
 class EngineUnavailable(InferenceError):
     """The asked execution device is not usable on this machine."""
+
+
+class InvalidVideo(InferenceError):
+    """The file is not a video that can be analysed. Its text is meant for the owner of the video."""
