@@ -35,7 +35,7 @@ def opened(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
         ) as container:
             yield container, _video_stream(container)
     except av.FFmpegError as error:
-        raise InvalidVideo(_reason(error)) from error
+        raise InvalidVideo("The file is not an MP4, MOV or AVI video, or it is damaged or incomplete.") from error
 
 
 def probe(file: BinaryIO) -> VideoInfo:
@@ -149,12 +149,6 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
 
 def _refuse_other_files(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:
     raise InvalidVideo("The video refers to other files.")
-
-
-def _reason(error: av.FFmpegError) -> str:
-    if isinstance(error, av.ArgumentError | av.InvalidDataError):
-        return "The file is not an MP4, MOV or AVI video, or it is damaged or incomplete."
-    return f"The video cannot be read: {error.strerror}."
 
 
 def _milliseconds(duration: int | None, time_base: Fraction | None) -> int:
