@@ -17,6 +17,8 @@ from inference.video import limits
 from inference.video.pixels import is_full_range, upright_size
 from inference.video.types import AudioInfo, Part, VideoInfo
 
+SOUND_CODECS = ("aac", "mp3", "ac3")
+"""Those that opening may look into where a file's headers do not tell what the sound is; it is never decoded."""
 USUAL_RATE = Fraction(25)
 """Frames a second of a video that does not tell: what DV and many cameras have."""
 
@@ -27,11 +29,16 @@ def opened(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
 
     Raises InvalidVideo, also for what goes wrong inside the block; errors of the file itself pass through.
     """
-    options = {"format_whitelist": limits.FORMATS, "codec_whitelist": ",".join((*limits.CODECS, "aac", "mp3", "ac3"))}
+    allowed = {"format_whitelist": limits.FORMATS, "codec_whitelist": ",".join((*limits.CODECS, *SOUND_CODECS))}
     file.seek(0)
     try:
         with av.open(
-            file, "r", container_options=options, metadata_errors="replace", io_open=_refuse_other_files
+            file,
+            "r",
+            container_options=allowed,
+            options={"max_pixels": str(limits.MOST_PIXELS)},
+            metadata_errors="replace",
+            io_open=_refuse_other_files,
         ) as container:
             yield container, _video_stream(container)
     except av.FFmpegError as error:
@@ -94,19 +101,21 @@ def has_display_times(container: InputContainer) -> bool:
 def _starts(container: InputContainer, stream: VideoStream, seconds: float) -> Iterator[int]:
     """The times of the key frames at which the second and later parts start, in ticks."""
     least = Fraction(seconds) / ticks(stream)
-    # Of the index all times are those of decoding; when a frame is shown is told by its packet.
     keys = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
-    if not keys:
+    first = next(container.demux(stream)).pts
+    if first is None or not keys:
         return
-    latest_key, latest_start = keys[0], None
+    # The index has times of decoding. When a frame is shown is told by its packet, and seeking goes by about that.
+    delay = max(0, first - keys[0])
+    latest = first
     for key in keys[1:]:
-        if key - latest_key < least:
+        if key + delay - latest < least:
             continue
-        container.seek(key, stream=stream)
+        container.seek(key + delay, stream=stream)
         packet = next(container.demux(stream))
-        if packet.pts is not None and packet.is_keyframe and (latest_start is None or packet.pts > latest_start):
-            latest_key, latest_start = key, packet.pts
-            yield packet.pts
+        if packet.is_keyframe and packet.pts is not None and packet.pts - latest >= least:
+            latest = packet.pts
+            yield latest
 
 
 def ticks(stream: VideoStream) -> Fraction:
