@@ -199,6 +199,6 @@ def test_damaged_files_give_frames_or_are_refused(kind: str, seed: int, count: i
             for frame in frames(io.BytesIO(file), part, 5):
                 assert frame.pixels.dtype == np.uint8 and 0 <= frame.at_ms <= limits.MOST_SECONDS * 1000
             for shown in decoded(io.BytesIO(file), part):
-                assert 0 <= shown.at_ms
+                assert shown.at_ms >= 0
     except InvalidVideo as error:
         assert str(error)
