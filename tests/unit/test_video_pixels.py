@@ -81,8 +81,9 @@ def _of_colors(codec: str, pixel_format: str, told: int, size: tuple[int, int], 
             row = np.repeat(np.round(values * scale), plane.width // len(COLORS)).astype(kind)
             rows = np.tile(np.pad(row, (0, stride - len(row)), mode="edge"), (plane.height, 1))
             plane.update(rows.tobytes())
-        frame.pts = 0
-        container.mux(stream.encode(frame))
+        for number in range(5):
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return file.getvalue()
 
