@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice, takewhile
-from math import ceil
 from typing import BinaryIO
 
 from av.codec.context import ThreadType
@@ -51,10 +50,10 @@ class _Clock:
             raise InvalidVideo(f"The video is longer than the maximum of {limits.MOST_SECONDS // 3600} hours.")
         return int(seconds * 1000)
 
-    def is_due(self, time: int, until: int, rate: Fraction) -> bool:
-        """Whether a whole multiple of 1 / `rate` seconds lies in [time, until)."""
-        per_tick = rate * self.tick
-        return ceil((time - self.first) * per_tick) < (until - self.first) * per_tick
+    def is_due(self, time: int, until: int, per_tick: Fraction) -> bool:
+        """Whether a whole multiple of 1 / `per_tick` ticks lies in [time, until)."""
+        up, down = per_tick.numerator, per_tick.denominator
+        return -(-(time - self.first) * up // down) * down < (until - self.first) * up
 
 
 def frames(file: BinaryIO, part: Part, per_second: float, threads: int = 1) -> Iterator[Frame]:
@@ -63,14 +62,15 @@ def frames(file: BinaryIO, part: Part, per_second: float, threads: int = 1) -> I
     What the decoder need not see for these is not decoded. `threads` are the decoder's; 0 are as many as the machine
     has cores. Packets that cannot be decoded are left out. Raises InvalidVideo.
     """
-    rate, converter = Fraction(per_second), Converter()
+    converter = Converter()
     with opened(file) as (container, stream):
         _prepare(container, stream, threads)
         clock, packets = _packets(container, stream, part)
+        per_tick = Fraction(per_second) * clock.tick
         if has_display_times(container):
-            chosen = _chosen(stream, packets, part, clock, rate)
+            chosen = _chosen(stream, packets, part, clock, per_tick)
         else:
-            chosen = _sampled(_in_order(stream, packets), clock, rate)
+            chosen = _sampled(_in_order(stream, packets), clock, per_tick)
         for time, picture in chosen:
             yield Frame(clock.at_ms(time), converter.pixels(picture))
 
@@ -133,7 +133,7 @@ def _from(container: InputContainer, stream: VideoStream, start: int) -> Iterato
 
 
 def _chosen(
-    stream: VideoStream, packets: Iterable[VideoPacket], part: Part, clock: _Clock, rate: Fraction
+    stream: VideoStream, packets: Iterable[VideoPacket], part: Part, clock: _Clock, per_tick: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
     """The frames due and when they are shown, each packet sent to the decoder only if one of them needs it."""
     start = clock.first if part.start is None else part.start
@@ -142,7 +142,7 @@ def _chosen(
     def is_wanted(time: int, until: int) -> bool:
         if time < start or (part.end is not None and time >= part.end):
             return False
-        if not clock.is_due(time, until if part.end is None else min(until, part.end), rate):
+        if not clock.is_due(time, until if part.end is None else min(until, part.end), per_tick):
             return False
         due.add(time)
         return True
@@ -181,15 +181,15 @@ def _tells_what_is_referred_to(stream: VideoStream) -> bool:
 
 
 def _sampled(
-    pictures: Iterable[tuple[int, VideoFrame]], clock: _Clock, rate: Fraction
+    pictures: Iterable[tuple[int, VideoFrame]], clock: _Clock, per_tick: Fraction
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Of all frames those that are due."""
     shown: tuple[int, VideoFrame] | None = None
     for time, picture in pictures:
-        if shown is not None and clock.is_due(shown[0], time, rate):
+        if shown is not None and clock.is_due(shown[0], time, per_tick):
             yield shown
         shown = time, picture
-    if shown is not None and clock.is_due(shown[0], max(clock.end, shown[0] + 1), rate):
+    if shown is not None and clock.is_due(shown[0], max(clock.end, shown[0] + 1), per_tick):
         yield shown
 
 
