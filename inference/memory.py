@@ -17,7 +17,7 @@ _MOST_HEAPS = 2
 
 
 def keep_little() -> None:
-    """From now on two heaps, each keeping up to 64 MB at its end. Blocks over 32 MB go back as soon as they are free."""
+    """From now on two heaps that keep up to 64 MB at their end; blocks over 32 MB go back as soon as they are free."""
     library = _glibc()
     if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
