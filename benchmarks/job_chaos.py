@@ -143,11 +143,15 @@ def webhook() -> Iterator[Hook]:
 
 @contextmanager
 def serve(folder: Path, **variables: str) -> Iterator[tuple[Stack, Hook]]:
-    """A stack of its own with two workers, short parts and short leases, and the webhook it tells."""
+    """A stack of its own with two workers, short parts and short leases, and the webhook it tells.
+
+    Its model server remembers no picture, or else repeated jobs would cost it nothing.
+    """
     settings: dict[str, Any] = {
         "OPENREK_WORKER_PROCESSES": "2",
         "OPENREK_VIDEO_PART_SECONDS": "1",
         "OPENREK_JOB_LEASE_SECONDS": "3",
+        "OPENREK_INFERENCE_KEPT_MEGAPIXELS": "0",
         "OPENREK_WEBHOOK_SECRET": "of chaos",
     }
     with webhook() as hook, own_stack.serve(folder, OPENREK_WEBHOOK_URL=hook.url, **{**settings, **variables}) as stack:

@@ -34,7 +34,11 @@ BUCKET = "films"
 
 @pytest.fixture(scope="module")
 def served(models_dir: Path) -> Iterator[tuple[Stack, Hook, list[Path]]]:
-    variables = {"OPENREK_MODELS_DIR": str(models_dir), "OPENREK_JOB_LIMIT": str(LIMIT)}
+    variables = {
+        "OPENREK_MODELS_DIR": str(models_dir),
+        "OPENREK_JOB_LIMIT": str(LIMIT),
+        "OPENREK_VIDEO_FRAMES_PER_SECOND": "2",
+    }
     with tempfile.TemporaryDirectory(prefix="rek") as name, job_chaos.serve(Path(name), **variables) as (stack, hook):
         videos = job_chaos.make_clips(Path(name))
         tenant = Tenant(stack.settings.account, stack.settings.region)
@@ -45,7 +49,7 @@ def served(models_dir: Path) -> Iterator[tuple[Stack, Hook, list[Path]]]:
 
 @pytest.fixture(scope="module")
 def long_clip(served: Any) -> str:
-    return clips.write(served[2][0].parent / "long.mp4", 60.0).name
+    return clips.write(served[2][0].parent / "long.mp4", 90.0).name
 
 
 def test_kills_change_no_result(served: Any) -> None:

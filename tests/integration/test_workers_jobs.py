@@ -396,6 +396,39 @@ def test_a_finished_part_is_not_lost_while_the_database_is_away(
     assert seen == list(range(PARTS))
 
 
+def test_results_that_come_slowly_meet_no_limit_of_the_database(
+    database_url: str, start_job: Any, is_complete: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def concluding(observations: Iterable[bytes], *others: Any) -> Iterator[Result]:
+        for result in conclude(observations, *others):
+            time.sleep(0.1)
+            yield result
+
+    with analysis(monkeypatch, look, concluding), open_pool(database_url, 8, statement_seconds=1.0) as impatient:
+        job = work_until_over(impatient, start_job(), services(impatient))
+    assert job.status == "done" and is_complete(job.id)
+
+
+def test_progress_is_told_within_a_part(
+    pool: Pool, tenant: Tenant, start_job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = start_job(frame_seconds=0.1)
+    seen: list[float] = []
+
+    def progress() -> float:
+        with pool.connection() as connection:
+            return jobs.listed(connection, tenant, job_id).progress
+
+    with analysis(monkeypatch, look):
+        whole = WorkerSettings(part_seconds=100.0, lease_seconds=0.3)
+        at_work = threading.Thread(target=work_until_over, args=(pool, job_id, services(pool, whole)))
+        at_work.start()
+        while at_work.is_alive():
+            seen.append(progress())
+            time.sleep(0.05)
+    assert seen == sorted(seen) and len({share for share in seen if 0 < share < 0.95}) >= 3
+
+
 def test_a_video_that_is_none_fails_its_job_with_the_reason(
     pool: Pool, tenant: Tenant, start_job: Any, clip: Path
 ) -> None:
