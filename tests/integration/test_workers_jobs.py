@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clips
+from benchmarks import drawn_clips
 from inference import wire
 from inference.client import InferenceClient
 from inference.errors import InferenceUnavailable
@@ -79,7 +79,7 @@ def services(pool: Pool, settings: WorkerSettings = SETTINGS) -> WorkerServices:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips.write(tmp_path_factory.mktemp("clips") / "clip.mp4", CLIP_SECONDS)
+    return drawn_clips.write(tmp_path_factory.mktemp("clips") / "clip.mp4", CLIP_SECONDS)
 
 
 @pytest.fixture
