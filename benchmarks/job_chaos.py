@@ -200,6 +200,11 @@ def run(
     start = time.monotonic()
     calm = _results(client, batch, started)
     calm_seconds = time.monotonic() - start
+    violations += [
+        f"{kind.operation} of {video} in peace: {status}"
+        for (kind, video), (status, _) in zip(batch, calm, strict=True)
+        if status != "SUCCEEDED"
+    ]
     hook.listeners.append(check_readable)
     killer, batch_seconds = Killer(stack, seed, KILLED), list[float]()
 
