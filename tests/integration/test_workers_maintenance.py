@@ -12,6 +12,7 @@ from uuid import uuid4
 import numpy as np
 import psutil
 import pytest
+import redis
 
 from openrek import valkey
 from storage import changes, collections, faces, idempotency
@@ -23,11 +24,19 @@ from workers import app, maintenance
 TIMEOUT_SECONDS = 20.0
 PROGRAM = """
 import sys
+from inference.client import InferenceClient
+from storage.database import open_pool
+from storage.objects import ObjectStore
+from vectorindex.client import IndexClient
 from workers import app, maintenance
+from workers.services import WorkerServices
 seconds = float(sys.argv[3])
 if seconds:
     maintenance.PERIODIC.update(dict.fromkeys(maintenance.PERIODIC, seconds))
-app.run(sys.argv[1], sys.argv[2], 1, "warning")
+with open_pool(sys.argv[2], app.CONNECTIONS, app.STATEMENT_SECONDS) as pool:
+    nowhere = "unix:///nowhere"
+    services = WorkerServices(pool, InferenceClient(nowhere), IndexClient(nowhere), ObjectStore(pool, None))
+    app.run(sys.argv[1], services, "warning")
 """
 
 
@@ -86,6 +95,15 @@ def test_a_purge_sent_by_name_is_done(pool: Pool, broker_url: str, start_worker:
 @pytest.mark.usefixtures("tombstone")
 def test_tasks_come_round_by_themselves(pool: Pool, start_worker: Any) -> None:
     start_worker(period_seconds=0.2)
+    wait_until(lambda: rows(pool, "faces") == rows(pool, "collection_changes") == 0)
+
+
+def test_tasks_come_round_after_the_broker_forgot_everything(
+    pool: Pool, broker_url: str, start_worker: Any, request: pytest.FixtureRequest
+) -> None:
+    start_worker(period_seconds=0.2)
+    redis.Redis.from_url(broker_url).flushall()
+    request.getfixturevalue("tombstone")
     wait_until(lambda: rows(pool, "faces") == rows(pool, "collection_changes") == 0)
 
 
