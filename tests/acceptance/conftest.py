@@ -21,6 +21,8 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from films import Films, film, portrait, scenes
+from films import sign as drawn_sign
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
@@ -212,6 +214,22 @@ def collection(client: Any) -> Iterator[str]:
     client.create_collection(CollectionId=name)
     yield name
     client.delete_collection(CollectionId=name)
+
+
+@pytest.fixture(scope="session")
+def films(stack: Stack, client: Any, tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """An empty bucket for films."""
+    bucket, folder = f"films-{uuid4()}", tmp_path_factory.mktemp("films")
+    stack.openrek("buckets", "add", bucket, str(folder), "--region", stack.region)
+    return Films(client, bucket, folder)
+
+
+@pytest.fixture(scope="session")
+def programme(films: Films, collins: bytes, hopper: bytes) -> str:
+    """A film of three seconds, ten frames each: Collins, a sign without anybody, Hopper."""
+    pictures = scenes((portrait(collins), 10), (drawn_sign("NORTH GATE", "Closed"), 10), (portrait(hopper), 10))
+    films.add("programme.mp4", film(pictures))
+    return "programme.mp4"
 
 
 @pytest.fixture(scope="session")
