@@ -309,7 +309,8 @@ def _process_parsers(commands: Commands) -> None:
     vectorindex.add_argument(
         "--url", help="which of the addresses in OPENREK_VECTORINDEX_URL it serves (default the only one)"
     )
-    _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
+    worker = _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
+    worker.add_argument("--name", default="worker", help="name, its own on this machine (default worker)")
 
 
 def _serve(chosen: argparse.Namespace, settings: Settings) -> int:

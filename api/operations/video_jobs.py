@@ -53,13 +53,15 @@ def start(ctx: Context, request: dict[str, Any], operation: str, kind: str, para
         object_version=place.get("Version"),
         tag=request.get("JobTag"),
         topic=request.get("NotificationChannel", {}).get("SNSTopicArn"),
+        operation=operation,
     )
+    job_id = jobs.new_id()
 
     def write() -> dict[str, Any]:
-        return {"JobId": jobs.start(connection, ctx.tenant, new, ctx.services.settings.most_unfinished_jobs)}
+        return {"JobId": jobs.start(connection, ctx.tenant, new, ctx.services.settings.most_unfinished_jobs, job_id)}
 
     with ctx.services.pool.connection() as connection:
-        answer = once(ctx, connection, operation, request, write)
+        answer = once(ctx, connection, operation, request, write, resource=jobs.resource(job_id))
     ctx.services.wake_workers()
     return answer
 
