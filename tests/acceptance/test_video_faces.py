@@ -13,7 +13,7 @@ LOOKS_OF_COLLINS, LOOKS_OF_HOPPER = [0, 200, 400, 600, 800], [2000, 2200, 2400, 
 ATTRIBUTES = {
     "AgeRange", "Beard", "Emotions", "Eyeglasses", "EyesOpen", "Gender", "MouthOpen", "Mustache", "Smile", "Sunglasses"
 }  # fmt: skip
-WIDE = 0.38
+WIDE = 0.36
 NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal", "Ina", "Joe", "Kim", "Leo")
 
 
