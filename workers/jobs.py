@@ -3,9 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import Any, BinaryIO, cast
 
 import msgspec
@@ -13,6 +11,7 @@ from psycopg import Connection
 
 from inference import wire
 from inference.errors import InferenceUnavailable, InvalidVideo, Overloaded
+from inference.video import limits
 from inference.video.container import probe, split
 from inference.video.types import Part, VideoInfo
 from storage import job_tasks, jobs
@@ -22,6 +21,7 @@ from storage.errors import (
     DatabaseUnavailable,
     JobNotFound,
     LeaseLost,
+    ObjectChanged,
     ObjectNotFound,
     ObjectStoreUnavailable,
     ObjectTooLarge,
@@ -40,14 +40,13 @@ log = logging.getLogger(__name__)
 
 AWAY = (DatabaseUnavailable, InferenceUnavailable, IndexUnavailable, ObjectStoreUnavailable, Overloaded)
 """Errors that pass by themselves."""
-FINAL = (InvalidVideo, ObjectNotFound, BucketNotFound, ObjectTooLarge, CollectionNotFound)
+FINAL = (InvalidVideo, ObjectNotFound, BucketNotFound, ObjectTooLarge, ObjectChanged, CollectionNotFound)
 """Errors that stay, with texts for the owner of the job."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
 # What was done is kept for so long when it cannot be written.
 WRITE_SECONDS = 900.0
 NOTIFICATION_SECONDS = 24 * 3600.0
 LONGEST_NOTIFICATION_PAUSE_SECONDS = 3600.0
-LARGEST_VIDEO_BYTES = 10 * 1000**3
 
 
 def work(services: WorkerServices) -> int:
@@ -132,7 +131,6 @@ def _write(services: WorkerServices, write: Callable[[Connection[Any]], None]) -
 def _plan(task: Task, job: Job, services: WorkerServices, lease: Lease) -> None:
     with _video(job, services) as file:
         info = probe(file)
-        file.seek(0)
         bounds = [(part.start, part.end) for part in split(file, services.settings.part_seconds)]
     _write(services, lambda connection: job_tasks.planned(connection, task, wire.encode(info), bounds))
 
@@ -187,11 +185,9 @@ def _notify(task: Task, job: Job, services: WorkerServices, lease: Lease) -> Non
     _write(services, lambda connection: job_tasks.notified(connection, task))
 
 
-@contextmanager
-def _video(job: Job, services: WorkerServices) -> Iterator[BinaryIO]:
-    yield BytesIO(
-        services.objects.read(job.tenant, job.bucket, job.object_name, job.object_version, LARGEST_VIDEO_BYTES)
-    )
+def _video(job: Job, services: WorkerServices) -> BinaryIO:
+    file = services.objects.open(job.tenant, job.bucket, job.object_name, job.object_version, limits.MOST_BYTES)
+    return cast(BinaryIO, file)  # it has all that reading needs
 
 
 STEPS = {"plan": _plan, "look": _look, "conclude": _conclude, "notify": _notify}

@@ -8,11 +8,12 @@ from api.context import Context
 from api.errors import InvalidParameterException, InvalidS3ObjectException, VideoTooLargeException
 from api.operations.idempotency import once
 from inference import wire
+from inference.video import limits
 from inference.video.types import Stretch, VideoInfo
 from storage import jobs
+from storage.errors import ObjectTooLarge
 from storage.jobs import Job, NewJob, Row
 
-LARGEST_VIDEO_BYTES = 10 * 1024**3
 MOST_RESULTS = 1000
 BY_TIME = {"SortBy": "TIMESTAMP"}
 BY_TIME_EACH = {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
@@ -37,14 +38,10 @@ def start(ctx: Context, request: dict[str, Any], operation: str, kind: str, para
     """The answer of a Start operation: a new job of this kind, or the one that its ClientRequestToken stands for.
 
     Raises InvalidParameterException, InvalidS3ObjectException, VideoTooLargeException, TooManyJobs, TokenReused, the
-    errors of ObjectStore.size.
+    errors of ObjectStore.open.
     """
     place = _place(request["Video"])
-    size = ctx.services.objects.size(ctx.tenant, place["Bucket"], place["Name"], place.get("Version"))
-    if size > LARGEST_VIDEO_BYTES:
-        raise VideoTooLargeException(
-            f"Video size in bytes: {size} is more than the maximum limit of: {LARGEST_VIDEO_BYTES} bytes."
-        )
+    _refuse_too_large(ctx, place)
     new = NewJob(
         kind=kind,
         params=params,
@@ -140,6 +137,18 @@ def _position(ctx: Context, operation: str, request: dict[str, Any]) -> int:
     if "NextToken" not in request:
         return -1
     return int(ctx.services.tokens.open(operation, ctx.tenant, request, request["NextToken"]))
+
+
+def _refuse_too_large(ctx: Context, place: Mapping[str, str]) -> None:
+    try:
+        ctx.services.objects.open(
+            ctx.tenant, place["Bucket"], place["Name"], place.get("Version"), limits.MOST_BYTES
+        ).close()
+    except ObjectTooLarge as error:
+        size, most = error.values["size"], error.values["max_bytes"]
+        raise VideoTooLargeException(
+            f"Video size in bytes: {size} is more than the maximum limit of: {most} bytes."
+        ) from error
 
 
 def _place(video: Mapping[str, Any]) -> dict[str, str]:

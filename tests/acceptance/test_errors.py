@@ -25,8 +25,8 @@ from botocore.exceptions import ClientError
 
 from api.model import OPERATIONS
 from api.operations import HANDLERS
-from api.operations.video_jobs import LARGEST_VIDEO_BYTES
 from benchmarks.own_stack import free_port
+from inference.video.limits import MOST_BYTES
 
 START_SECONDS, STOP_SECONDS = 30.0, 30.0
 REGION_OF_LIMITS = "ap-south-1"
@@ -253,7 +253,7 @@ def world(
     (folder / "large.jpg").write_bytes(b"\xff\xd8" + bytes(15 * 1024 * 1024))
     (folder / "film.mp4").write_bytes(b"no film")
     with (folder / "large.mp4").open("wb") as large:
-        large.truncate(LARGEST_VIDEO_BYTES + 1)
+        large.truncate(MOST_BYTES + 1)
     stack.openrek("buckets", "add", bucket, str(folder), "--region", stack.region)
     client.create_collection(CollectionId=name)
     known, used = {"CollectionId": name, "UserId": "known"}, {"ClientRequestToken": str(uuid4())}

@@ -15,6 +15,8 @@ import pytest
 from clips import Clip
 from films import FILM, Films, film, portrait, scenes, sign, times
 
+from inference.video.limits import MOST_BYTES
+
 JOBS = {
     "CelebrityRecognition": "Celebrities",
     "ContentModeration": "ModerationLabels",
@@ -26,7 +28,6 @@ JOBS = {
     "TextDetection": "TextDetections",
 }
 """Each with the list of its results."""
-LARGEST = 10 * 1024**3
 
 
 def _required(job: str, collection: str = "absent") -> dict[str, Any]:
@@ -164,8 +165,8 @@ def test_videos_that_are_refused_at_once(films: Films, client: Any, collection: 
     with pytest.raises(client.exceptions.InvalidParameterException):
         films.call(f"Start{job}", Video={}, **required)
     with (films.folder / "large.mp4").open("wb") as large:
-        large.truncate(LARGEST + 1)
-    message = f"Video size in bytes: {LARGEST + 1} is more than the maximum limit of: {LARGEST} bytes."
+        large.truncate(MOST_BYTES + 1)
+    message = f"Video size in bytes: {MOST_BYTES + 1} is more than the maximum limit of: {MOST_BYTES} bytes."
     with pytest.raises(client.exceptions.VideoTooLargeException, match=message):
         films.start(job, "large.mp4", **required)
     if job == "FaceSearch":
