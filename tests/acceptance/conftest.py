@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -205,6 +205,28 @@ def _client_of(stack: Stack, endpoint: str) -> Any:
         made = session.client("rekognition", endpoint_url=endpoint, config=config)
         made.list_collections()
     return made
+
+
+@pytest.fixture
+def client_in(stack: Stack) -> Callable[[str], Any]:
+    """Makes a boto3 client of another region."""
+    return lambda region: _client_of(replace(stack, region=region), stack.endpoint)
+
+
+@pytest.fixture
+def worker_held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
+    """The worker does nothing inside the block that this gives."""
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        worker = int((stack.home / "run" / "worker.pid").read_text().split()[0])
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    return held
 
 
 @pytest.fixture

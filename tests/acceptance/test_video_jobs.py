@@ -1,9 +1,5 @@
 """What is true of all jobs on stored videos, through boto3: their life, their pages, their errors, odd films."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
@@ -35,17 +31,6 @@ def _required(job: str, collection: str = "absent") -> dict[str, Any]:
     return {"FaceSearch": {"CollectionId": collection}, "SegmentDetection": {"SegmentTypes": ["SHOT"]}}.get(job, {})
 
 
-@contextmanager
-def _worker_held(stack: Any) -> Iterator[None]:
-    """The worker does nothing inside the block."""
-    worker = int((stack.home / "run" / "worker.pid").read_text().split()[0])
-    os.kill(worker, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(worker, signal.SIGCONT)
-
-
 @pytest.fixture(scope="module")
 def labels(films: Films, programme: str) -> str:
     """A finished job."""
@@ -54,11 +39,9 @@ def labels(films: Films, programme: str) -> str:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_while_it_runs_there_are_no_results(
-    stack: Any, films: Films, collection: str, programme: str, job: str
-) -> None:
+def test_while_it_runs_there_are_no_results(films: Films, collection: str, worker_held: Any, job: str) -> None:
     films.add("nothing.mp4", b"nothing")
-    with _worker_held(stack):
+    with worker_held():
         job_id = films.start(job, "nothing.mp4", **_required(job, collection), JobTag="waiting")
         assert len(job_id) == 64 and set(job_id) <= set("0123456789abcdef")
         answer = films.call(f"Get{job}", JobId=job_id)
@@ -69,8 +52,8 @@ def test_while_it_runs_there_are_no_results(
     assert films.ended(job, job_id)["JobStatus"] == "FAILED"
 
 
-def test_a_job_is_known_to_its_own_operation_account_and_region_only(
-    stack: Any, films: Films, labels: str, client: Any
+def test_a_job_is_known_to_its_own_operation_and_region_only(
+    films: Films, labels: str, client: Any, client_in: Any
 ) -> None:
     for job in JOBS:
         if job != "LabelDetection":
@@ -78,6 +61,9 @@ def test_a_job_is_known_to_its_own_operation_account_and_region_only(
                 films.call(f"Get{job}", JobId=labels)
     with pytest.raises(client.exceptions.ResourceNotFoundException, match="Could not find JobId"):
         films.call("GetLabelDetection", JobId=uuid4().hex * 2)
+    elsewhere = client_in("us-west-2")
+    with pytest.raises(elsewhere.exceptions.ResourceNotFoundException, match="Could not find JobId"):
+        elsewhere.get_label_detection(JobId=labels)
 
 
 def test_what_every_answer_says(films: Films, labels: str, programme: str) -> None:
@@ -174,9 +160,9 @@ def test_videos_that_are_refused_at_once(films: Films, client: Any, collection: 
             films.start(job, "large.mp4", CollectionId="absent")
 
 
-def test_so_many_jobs_at_a_time(stack: Any, films: Films, collection: str, one_more_api: Any) -> None:
+def test_so_many_jobs_at_a_time(films: Films, collection: str, one_more_api: Any, worker_held: Any) -> None:
     films.add("nothing.mp4", b"nothing")
-    with one_more_api(OPENREK_JOB_LIMIT="2") as client, _worker_held(stack):
+    with one_more_api(OPENREK_JOB_LIMIT="2") as client, worker_held():
         limited = replace(films, client=client)
         started = {job: limited.start(job, "nothing.mp4") for job in ("FaceDetection", "TextDetection")}
         for job in JOBS:
