@@ -63,7 +63,7 @@ def test_each_person_has_a_number_of_its_own(films: Films, jobs: dict[str, str])
 def test_people_who_are_there_together_by_time_and_by_index(
     films: Films, collins: bytes, hopper: bytes, client: Any
 ) -> None:
-    both = portrait(collins, left=0)
+    both = portrait(collins, left=0).copy()
     both[:, 160:] = portrait(hopper, left=200)[:, 160:]
     films.add("both.mp4", film(scenes((both, 12))))
     job_id = films.of("PersonTracking", "both.mp4")["JobId"]

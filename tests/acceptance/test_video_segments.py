@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_cues_cover_the_programme(films: Films, broadcast: str) -> None:
     assert [one["TechnicalCueSegment"]["Type"] for one in cues] == ["ColorBars", "BlackFrames", "Content"]
     assert answer["AudioMetadata"] == []
     assert cues[0]["StartFrameNumber"] == 0 and cues[-1]["EndFrameNumber"] == 164
-    for before, after in zip(cues, cues[1:], strict=False):
+    for before, after in pairwise(cues):
         assert before["EndFrameNumber"] == after["StartFrameNumber"], "neighbours share a frame"
     assert abs(cues[1]["StartFrameNumber"] - 60) <= 1 and abs(cues[1]["EndFrameNumber"] - 105) <= 1
     assert all(50 <= one["TechnicalCueSegment"]["Confidence"] <= 100 for one in cues)
