@@ -21,9 +21,10 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from films import Films, film, portrait, scenes
-from films import sign as drawn_sign
+from films import Films
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from scenes import film, portrait, scenes
+from scenes import sign as drawn_sign
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 THROTTLE_SECONDS = 30.0

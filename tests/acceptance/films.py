@@ -1,29 +1,18 @@
-"""Small films of our own photographs and of drawn text, the bucket they are in, and jobs on them."""
+"""A bucket of films, and jobs on them."""
 
-import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from botocore import xform_name
-from clips import Clip, of_pictures
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from api import validation
 
-WIDTH, HEIGHT = 320, 240
-RATE = Fraction(10)
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.1
-Picture = NDArray[np.uint8]
-
-FILM = Clip(rate=RATE, width=WIDTH, height=HEIGHT, key_every=10)
 
 
 @dataclass(frozen=True)
@@ -83,32 +72,6 @@ class Films:
         del answer["ResponseMetadata"]
         assert validation.check_output(operation, answer) == []
         return answer
-
-
-def film(pictures: Sequence[Picture], clip: Clip = FILM) -> bytes:
-    return of_pictures(pictures, replace(clip, frames=len(pictures)))
-
-
-def scenes(*lengths: tuple[Picture, int]) -> list[Picture]:
-    """Each picture for so many frames."""
-    return [picture for picture, frames in lengths for _ in range(frames)]
-
-
-def portrait(photograph: bytes, left: int = 40) -> Picture:
-    """A photograph as high as the frame, on grey."""
-    canvas = Image.new("RGB", (WIDTH, HEIGHT), "grey")
-    face = Image.open(io.BytesIO(photograph)).convert("RGB")
-    canvas.paste(face.resize((round(face.width * HEIGHT / face.height), HEIGHT)), (left, 0))
-    return np.asarray(canvas, np.uint8)
-
-
-def sign(*lines: str) -> Picture:
-    """Black writing on white."""
-    canvas = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    draw = ImageDraw.Draw(canvas)
-    for number, line in enumerate(lines):
-        draw.text((24, 40 + 80 * number), line, "black", ImageFont.load_default(36))
-    return np.asarray(canvas, np.uint8)
 
 
 def times(found: Iterable[Mapping[str, Any]]) -> list[int]:

@@ -12,8 +12,9 @@ from uuid import uuid4
 
 import pytest
 from botocore import xform_name
-from films import FILM, Films, film, portrait, scenes
-from films import sign as drawn_sign
+from films import Films
+from scenes import FILM, film, portrait, scenes
+from scenes import sign as drawn_sign
 
 from api import validation
 from api.model import OPERATIONS

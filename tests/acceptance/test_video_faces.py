@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import FILM, HEIGHT, WIDTH, Films, film, times
+from films import Films, times
 from PIL import Image, ImageDraw, ImageFont
+from scenes import FILM, HEIGHT, WIDTH, film
 
 LOOKS_OF_COLLINS, LOOKS_OF_HOPPER = [0, 200, 400, 600, 800], [2000, 2200, 2400, 2600, 2800]
 ATTRIBUTES = {

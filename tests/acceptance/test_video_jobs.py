@@ -9,7 +9,8 @@ from uuid import uuid4
 import clips
 import pytest
 from clips import Clip
-from films import FILM, Films, film, portrait, scenes, sign, times
+from films import Films, times
+from scenes import FILM, film, portrait, scenes, sign
 
 from inference.video.limits import MOST_BYTES
 

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from films import Films, film, portrait, scenes, sign, times
+from films import Films, times
+from scenes import film, portrait, scenes, sign
 
 PICTURES = Path(__file__).parents[2] / "openrek" / "pictures"
 LOOKS_OF_COLLINS, LOOKS_OF_HOPPER = [0, 200, 400, 600, 800], [2000, 2200, 2400, 2600, 2800]

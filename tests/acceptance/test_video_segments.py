@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import FILM, HEIGHT, WIDTH, Films, Picture, film, portrait, scenes, sign
+from films import Films
+from scenes import FILM, HEIGHT, WIDTH, Picture, film, portrait, scenes, sign
 
 from inference.video.timecodes import timecode
 
