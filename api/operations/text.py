@@ -1,5 +1,6 @@
 """Text in single images: DetectText."""
 
+from math import isfinite
 from typing import Any
 
 from api.context import Context
@@ -75,4 +76,6 @@ def _corners(box: dict[str, float]) -> Polygon:
     if box.keys() < {"Left", "Top", "Width", "Height"} or box["Width"] <= 0 or box["Height"] <= 0:
         raise InvalidParameterException
     left, top, right, bottom = box["Left"], box["Top"], box["Left"] + box["Width"], box["Top"] + box["Height"]
+    if not (isfinite(right) and isfinite(bottom)):
+        raise InvalidParameterException
     return Point(left, top), Point(right, top), Point(right, bottom), Point(left, bottom)

@@ -31,7 +31,10 @@ DEFAULT_COVERAGE = 99.0
 
 
 def start_segment_detection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Starts a job that finds the shots of a video, and black frames, colour bars, credits, slates and logos in it."""
+    """Starts a job that finds the shots of a video, and black frames, colour bars, credits and slates in it.
+
+    Networks: text_detector, text_orientation, text_recognizer.
+    """
     filters = request.get("Filters", {})
     cue_filter, shot_filter = filters.get("TechnicalCueFilter", {}), filters.get("ShotFilter", {})
     black = cue_filter.get("BlackFrame", {})
