@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _buckets_parser(commands)
     _celebrities_parser(commands)
     _collections_parser(commands)
+    _jobs_parser(commands)
     _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
     _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
@@ -270,6 +271,24 @@ def _reembed_parser(nouns: Commands) -> argparse.ArgumentParser:
 
 def _name_of_collection(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="name of the collection")
+
+
+def _jobs_parser(commands: Commands) -> None:
+    nouns = _add(commands, "jobs", None, "see and cancel jobs on videos", "openrek jobs list").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    list_ = _add(nouns, "list", _later("jobs", "show_all"), "list the latest jobs", "openrek jobs list --limit 100")
+    list_.add_argument("--limit", type=int, default=20, help="how many, latest first (default 20)")
+    show = _add(nouns, "show", _later("jobs", "show"), "show a job", "openrek jobs show 0f3c...9a --wait")
+    show.add_argument("--wait", action="store_true", help="show the progress until it has ended")
+    cancel = _add(
+        nouns, "cancel", _later("jobs", "cancel"), "end a running job as failed", "openrek jobs cancel 0f3c...9a"
+    )
+    for noun in (show, cancel):
+        noun.add_argument("job_id", metavar="JOB_ID", help="id of the job")
+    for noun in (list_, show, cancel):
+        noun.add_argument("--account", help="AWS account number that the job belongs to")
+        noun.add_argument("--region", help="AWS region that the job is in")
 
 
 def _demo_parser(commands: Commands) -> None:

@@ -128,13 +128,19 @@ def _parts(settings: Settings, listener: socket.socket) -> Iterator[Part]:
     if settings.is_own("vectorindex_url"):
         for name, url in index_servers(settings).items():
             yield Part(name, _openrek("vectorindex", "--url", url), _answers(url), SERVERS)
-    for number in range(1, settings.worker_processes + 1):
-        name = "worker" if settings.worker_processes == 1 else f"worker-{number}"
+    for name in workers(settings):
         yield Part(name, _openrek("worker", "--name", name), _is_ready_to_the_api(settings.endpoint, "worker"), WORKER)
     for number in range(1, settings.api_processes + 1):
         name = "api" if settings.api_processes == 1 else f"api-{number}"
         command = _openrek("api", "--socket", str(listener.fileno()))
         yield Part(name, command, _answers(settings.endpoint), API, pass_fds=(listener.fileno(),))
+
+
+def workers(settings: Settings) -> list[str]:
+    """The names of the workers."""
+    if settings.worker_processes == 1:
+        return ["worker"]
+    return [f"worker-{number}" for number in range(1, settings.worker_processes + 1)]
 
 
 def index_servers(settings: Settings) -> dict[str, str]:

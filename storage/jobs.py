@@ -56,7 +56,7 @@ class Job(NewJob):
 
 @dataclass(frozen=True)
 class ListedJob(Job):
-    """`progress`: the share of it that is done, 0..1."""
+    """`progress`: the share of it that is done, 0..1; the parts of the video are nearly all of it."""
 
     progress: float = 0.0
 
@@ -130,14 +130,16 @@ def of_tenant(connection: Connection[Any], tenant: Tenant, kind: str, job_id: st
 def newest(connection: Connection[Any], tenant: Tenant, limit: int) -> list[ListedJob]:
     """The latest jobs of a tenant, latest first."""
     with connection.cursor(row_factory=class_row(ListedJob)) as cursor:
-        return cursor.execute(_SQL["list"], vars(tenant) | {"limit": limit}).fetchall()
+        return cursor.execute(_SQL["list"], vars(tenant) | {"limit": limit, "job_id": None}).fetchall()
 
 
-def progress(connection: Connection[Any], job_id: str) -> float:
-    """The share of a running job that is done, 0..1; the parts are nearly all of it."""
-    row = connection.execute(_SQL["progress"], {"job_id": job_id}).fetchone()
-    assert row is not None
-    return float(row[0])
+def listed(connection: Connection[Any], tenant: Tenant, job_id: str) -> ListedJob:
+    """A tenant's job of any kind, with its progress. Raises JobNotFound."""
+    with connection.cursor(row_factory=class_row(ListedJob)) as cursor:
+        found = cursor.execute(_SQL["list"], vars(tenant) | {"limit": 1, "job_id": job_id}).fetchone()
+    if found is None:
+        raise JobNotFound(job_id=job_id)
+    return found
 
 
 def results(

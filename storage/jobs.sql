@@ -21,7 +21,7 @@ SELECT job_id AS id, account, region, kind, operation, params, bucket, object_na
 FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: list
--- The jobs of a tenant, latest first, with the share of them that is done.
+-- The jobs of a tenant, latest first, or one of them, with the share of them that is done.
 SELECT job_id AS id, account, region, kind, operation, params, bucket, object_name, object_version, tag, topic,
        status, message, info, created_at, finished_at,
        CASE status WHEN 'running' THEN
@@ -30,15 +30,9 @@ SELECT job_id AS id, account, region, kind, operation, params, bucket, object_na
             FROM job_tasks WHERE job_tasks.job_id = jobs.job_id)
        ELSE 1 END::float8 AS progress
 FROM jobs
-WHERE account = %(account)s AND region = %(region)s
+WHERE account = %(account)s AND region = %(region)s AND job_id = coalesce(%(job_id)s, job_id)
 ORDER BY created_at DESC, job_id
 LIMIT %(limit)s;
-
--- name: progress
--- The share of a running job that is done, 0..1.
-SELECT (0.95 * coalesce(avg(progress) FILTER (WHERE step = 'look'), 0)
-      + 0.05 * coalesce(avg(progress) FILTER (WHERE step = 'conclude'), 0))::float8
-FROM job_tasks WHERE job_id = %(job_id)s;
 
 -- name: results
 -- A page of results in the order of time.

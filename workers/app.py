@@ -84,7 +84,7 @@ def run(broker_url: str, services: WorkerServices, log_level: str, name: str = "
     for advice in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", advice)
     app = create_app(broker_url)
-    app.conf.task_queues = (Queue(QUEUE), Broadcast(WAKE_QUEUE))
+    app.conf.task_queues = (Queue(QUEUE), Broadcast(WAKE_QUEUE, routing_key=WAKE_QUEUE))
     woken = threading.Event()
     add_tasks(app, services, woken.set)
     # A thread and a schedule in memory: a second process and a file would only cost.
@@ -143,14 +143,19 @@ def waker(broker_url: str) -> Callable[[], None]:
     """
     app = create_app(broker_url)
     app.conf.broker_transport_options = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0, "max_retries": 0}
-    exchange = Exchange(WAKE_QUEUE, type="fanout")
+    everybody = {
+        "exchange": WAKE_QUEUE,
+        "exchange_type": "fanout",
+        "routing_key": WAKE_QUEUE,
+        "declare": [Exchange(WAKE_QUEUE, type="fanout")],
+    }
     asked = threading.Event()
 
     def send() -> None:
         while asked.wait():
             asked.clear()
             try:
-                app.send_task(WAKE, exchange=exchange.name, exchange_type="fanout", declare=[exchange], retry=False)
+                app.send_task(WAKE, **everybody, retry=False)
             except (OSError, OperationalError, BrokerError, RedisError) as error:
                 log.warning("the queue does not answer: %s", error)
 
