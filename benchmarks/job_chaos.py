@@ -24,7 +24,7 @@ from typing import Any
 from tqdm import tqdm
 
 from api.operations import HANDLERS
-from benchmarks import clips, own_stack, record
+from benchmarks import drawn_clips, own_stack, record
 from benchmarks.chaos_kills import Killer
 from benchmarks.own_stack import Stack
 from openrek import home
@@ -162,7 +162,7 @@ def make_clips(folder: Path) -> list[Path]:
     """Two short videos in a folder of their own."""
     (folder / "clips").mkdir()
     return [
-        clips.write(folder / "clips" / f"{number}.mp4", seconds, first=number)
+        drawn_clips.write(folder / "clips" / f"{number}.mp4", seconds, first=number)
         for number, seconds in enumerate(CLIP_SECONDS)
     ]
 
@@ -184,7 +184,9 @@ def run(
     with open_pool(stack.database_url, 1) as pool, pool.connection() as connection:
         buckets.add(connection, tenant, BUCKET, videos[0].parent)
     client.create_collection(CollectionId=COLLECTION)
-    client.index_faces(CollectionId=COLLECTION, Image={"Bytes": (clips.PICTURES / "eileen_collins.jpg").read_bytes()})
+    client.index_faces(
+        CollectionId=COLLECTION, Image={"Bytes": (drawn_clips.PICTURES / "eileen_collins.jpg").read_bytes()}
+    )
     kinds = [kind for kind in KINDS if kind.operation in HANDLERS]
     batch = [(kinds[number % len(kinds)], videos[number // len(kinds) % len(videos)].name) for number in range(jobs)]
     violations: list[str] = []

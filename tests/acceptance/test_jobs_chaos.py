@@ -17,7 +17,7 @@ import pytest
 import redis
 from botocore.exceptions import ClientError
 
-from benchmarks import clips, job_chaos
+from benchmarks import drawn_clips, job_chaos
 from benchmarks.chaos_kills import suspended
 from benchmarks.job_chaos import Hook
 from benchmarks.own_stack import Stack
@@ -49,7 +49,7 @@ def served(models_dir: Path) -> Iterator[tuple[Stack, Hook, list[Path]]]:
 
 @pytest.fixture(scope="module")
 def long_clip(served: Any) -> str:
-    return clips.write(served[2][0].parent / "long.mp4", 90.0).name
+    return drawn_clips.write(served[2][0].parent / "long.mp4", 90.0).name
 
 
 def test_kills_change_no_result(served: Any) -> None:

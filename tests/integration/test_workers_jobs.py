@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import clips
+from benchmarks import drawn_clips
 from inference import wire
 from inference.client import InferenceClient
 from inference.errors import InferenceUnavailable
@@ -79,7 +79,7 @@ def services(pool: Pool, settings: WorkerSettings = SETTINGS) -> WorkerServices:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return clips.write(tmp_path_factory.mktemp("clips") / "clip.mp4", CLIP_SECONDS)
+    return drawn_clips.write(tmp_path_factory.mktemp("clips") / "clip.mp4", CLIP_SECONDS)
 
 
 @pytest.fixture
@@ -426,7 +426,7 @@ def test_progress_is_told_within_a_part(
         while at_work.is_alive():
             seen.append(progress())
             time.sleep(0.05)
-    assert seen == sorted(seen) and len({share for share in seen if 0 < share < 0.95}) >= 3
+    assert seen == sorted(seen) and len({share for share in seen if 0 < share < 0.95}) >= 2
 
 
 def test_a_video_that_is_none_fails_its_job_with_the_reason(
@@ -438,7 +438,7 @@ def test_a_video_that_is_none_fails_its_job_with_the_reason(
         missing = jobs.start(connection, tenant, NewJob(KIND, {}, "clips", "missing.mp4"), 20)
     working.work(services(pool))
     assert [get(pool, job_id).status for job_id in (none, missing)] == ["failed", "failed"]
-    assert "video cannot be read" in str(get(pool, none).message)
+    assert "damaged" in str(get(pool, none).message)
     assert "missing.mp4" in str(get(pool, missing).message)
 
 

@@ -28,10 +28,10 @@ def write(path: Path, seconds: float, *, first: int = 0, rate: int = 25, width: 
 
 
 def _frames(first: int, rate: int, width: int, height: int) -> Iterator[Pixels]:
-    pictures = [Image.open(path).convert("RGB") for path in sorted(PICTURES.glob("*.jpg"))]
+    pictures = [Image.open(path).convert("RGB").resize((height, height)) for path in sorted(PICTURES.glob("*.jpg"))]
     scene = round(SCENE_SECONDS * rate)
     for number in itertools.count():
         picture = pictures[(first + number // scene) % len(pictures)]
         canvas = Image.new("RGB", (width, height), "gray")
-        canvas.paste(picture.resize((height, height)), (number % scene * STEP_PIXELS % (width - height), 0))
+        canvas.paste(picture, (number % scene * STEP_PIXELS % (width - height), 0))
         yield np.asarray(canvas)
