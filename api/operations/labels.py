@@ -44,16 +44,11 @@ def detect_labels(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def label_filter(members: Mapping[str, Any]) -> LabelFilter:
     """The filters of a GeneralLabels."""
     return LabelFilter(
-        included=_names(members, "LabelInclusion"),
-        included_categories=_names(members, "LabelCategoryInclusion"),
-        excluded=_names(members, "LabelExclusion"),
-        excluded_categories=_names(members, "LabelCategoryExclusion"),
+        included=tuple(members.get("LabelInclusionFilters", ())),
+        included_categories=tuple(members.get("LabelCategoryInclusionFilters", ())),
+        excluded=tuple(members.get("LabelExclusionFilters", ())),
+        excluded_categories=tuple(members.get("LabelCategoryExclusionFilters", ())),
     )
-
-
-def _names(members: Mapping[str, Any], kind: str) -> tuple[str, ...]:
-    """Without NUL, which the rows of jobs cannot hold; neither it nor the question mark is in any label."""
-    return tuple(name.replace("\0", "?") for name in members.get(f"{kind}Filters", ()))
 
 
 def label_members(label: Label) -> dict[str, Any]:

@@ -25,6 +25,7 @@ JOBS = {
     "TextDetection": "TextDetections",
 }
 """Each with the list of its results."""
+ROLE = "arn:aws:iam::000000000000:role/films"
 
 
 def _required(job: str, collection: str = "absent") -> dict[str, Any]:
@@ -161,13 +162,16 @@ def test_videos_that_are_refused_at_once(films: Films, client: Any, collection: 
             films.start(job, "large.mp4", CollectionId="absent")
 
 
-def test_odd_filters_are_kept_as_they_are_or_refused(films: Films, client: Any) -> None:
+def test_odd_requests_are_kept_as_they_are_or_refused(films: Films, client: Any) -> None:
     films.add("nothing.mp4", b"nothing")
-    odd = {"GeneralLabels": {"LabelInclusionFilters": ["a\0b", "", "\u202e"], "LabelExclusionFilters": ["'; --"]}}
+    odd = {"GeneralLabels": {"LabelInclusionFilters": ["", "'_'", "()"], "LabelExclusionFilters": ["No such label"]}}
     films.ended("LabelDetection", films.start("LabelDetection", "nothing.mp4", Settings=odd))
     for box in ({"Left": 1e308, "Top": 0.0, "Width": 1e308, "Height": 1.0}, {"Left": 0.0, "Top": 0.0}):
         with pytest.raises(client.exceptions.InvalidParameterException):
             films.start("TextDetection", "nothing.mp4", Filters={"RegionsOfInterest": [{"BoundingBox": box}]})
+    topic = {"SNSTopicArn": "arn:aws:sns:eu-central-1:000000000000:a\0b", "RoleArn": ROLE}
+    with pytest.raises(client.exceptions.InvalidParameterException):
+        films.start("FaceDetection", "nothing.mp4", NotificationChannel=topic)
 
 
 def test_so_many_jobs_at_a_time(films: Films, collection: str, one_more_api: Any, worker_held: Any) -> None:
