@@ -120,9 +120,9 @@ class InferenceClient:
         answer = self._send("POST", "/embeddings", params=parameters, content=wire.encode(list(crops)))
         return wire.decode_embeddings(answer.content)
 
-    def moderation(self, image: bytes | Pixels, *, request_id: str = "") -> ModerationResult:
+    def moderation(self, image: bytes | Pixels, *, min_side: int = 80, request_id: str = "") -> ModerationResult:
         """The moderation labels of a picture. Raises what `faces` raises but UnknownFaceModel."""
-        return wire.decode_moderation(self._ask(ModerationRequest(), image, request_id))
+        return wire.decode_moderation(self._ask(ModerationRequest(min_side=min_side), image, request_id))
 
     def text(self, image: bytes | Pixels, *, min_side: int = 80, request_id: str = "") -> TextResult:
         """Finds the text of a picture. Raises what `faces` does, but UnknownFaceModel."""

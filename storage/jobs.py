@@ -157,7 +157,7 @@ def store_results(connection: Connection[Any], job_id: str, found: Iterable[Resu
     connection.execute(_SQL["drop_results"], {"job_id": job_id})
     connection.execute(_SQL["gather_results"])
     with connection.cursor() as cursor, cursor.copy(_SQL["copy_results"]) as copy:
-        copy.set_types(["text", "int4", "int8", "text", "float4", "bytea"])
+        copy.set_types(["text", "int4", "int8", "text", "float8", "bytea"])
         for one in found:
             place = places[one.view] = places.get(one.view, -1) + 1
             copy.write_row((one.view, place, one.at_ms, one.name, one.rank, one.payload))

@@ -62,7 +62,7 @@ DELETE FROM job_results WHERE job_id = %(job_id)s;
 
 -- name: gather_results
 -- A place for results that have no order of names yet.
-CREATE TEMPORARY TABLE new_results (view text, place integer, at_ms bigint, name text, rank real, payload bytea)
+CREATE TEMPORARY TABLE new_results (view text, place integer, at_ms bigint, name text, rank double precision, payload bytea)
 ON COMMIT DROP;
 
 -- name: copy_results

@@ -5,9 +5,12 @@ Times are whole milliseconds from the video's first frame, rounded down. Boxes a
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from inference.types import Box, Face, Pixels
+from inference.types import Box, Confident, Face, Pixels
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -58,20 +61,43 @@ class Frame:
 
 @dataclass(frozen=True)
 class FaceMatch:
-    """A stored face that a person in a video looks like: 0..100."""
+    """A stored face that a person in a video looks like: `similarity` 0..100. All else is the face as it was stored
+    when it was found, so that it can still be shown when it is deleted."""
 
-    face_id: UUID
     similarity: float
+    face_id: UUID
+    image_id: UUID
+    external_image_id: str | None
+    box: Box
+    confidence: float
+    user_id: str | None
+    face_model_version: str
 
 
 @dataclass(frozen=True)
 class SeenPerson:
-    """One person at one time: `index` from 0, the same for the whole job; its box, and its face where that shows.
-    When only the face is visible `box` is the face's."""
+    """One person at one time: `index` from 0, the same for the whole job; its box, its face where that shows, without
+    an embedding, and in a search the stored faces it looks like, the most similar first. When only the face is visible
+    `box` is the face's; `confidence` 0..100 is the box's."""
 
     index: int
     box: Box
+    confidence: float
     face: Face | None
+    matches: tuple[FaceMatch, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenCelebrity:
+    """A celebrity at one time, as the gallery had it when it was recognised: `confidence` 0..100, `box` the body's."""
+
+    id: str
+    name: str
+    urls: tuple[str, ...]
+    gender: str
+    confidence: float
+    box: Box
+    face: Face
 
 
 @dataclass(frozen=True)
@@ -95,5 +121,24 @@ class Shot:
     confidence: float
     start_frame: int
     end_frame: int
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Moderated:
+    """A moderation label, 0..100, and what kinds of content the frame is that shows it."""
+
+    name: str
+    confidence: float
+    content_types: tuple[Confident, ...]
+
+
+@dataclass(frozen=True)
+class Stretch(Generic[Thing]):
+    """Something that each look saw from `start_ms`, the time of the first, to `end_ms`, that of the last; as it was
+    when it was seen `surest`."""
+
+    surest: Thing
     start_ms: int
     end_ms: int

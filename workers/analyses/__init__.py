@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
-from workers.analyses import labels
+from workers.analyses import faces, labels, moderation, text
 from workers.services import WorkerServices
 
 
@@ -21,5 +21,8 @@ class Analysis:
 
 
 ANALYSES: Mapping[str, Analysis] = {
+    "faces": Analysis(faces.look, faces.conclude),
     "labels": Analysis(labels.look, labels.conclude),
+    "moderation": Analysis(moderation.look, moderation.conclude),
+    "text": Analysis(text.look, text.conclude),
 }
