@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from uuid import UUID
 
-from inference.types import Box, Face, Pixels
+from inference.types import Box, Face, PersonsResult, Pixels
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,39 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class FaceMatch:
-    """A stored face that a person in a video looks like: 0..100."""
+class PersonsFrame:
+    """What was seen of people in one frame."""
 
-    face_id: UUID
+    at_ms: int
+    found: PersonsResult
+
+
+@dataclass(frozen=True)
+class FaceMatch:
+    """A stored face that a person in a video looks like: `similarity` 0..100. All else is the face as it was stored
+    when it was found, so that it can still be shown when it is deleted."""
+
     similarity: float
+    face_id: UUID
+    image_id: UUID
+    external_image_id: str | None
+    box: Box
+    confidence: float
+    user_id: str | None
+    face_model_version: str
 
 
 @dataclass(frozen=True)
 class SeenPerson:
-    """One person at one time: `index` from 0, the same for the whole job; its box, and its face where that shows.
-    When only the face is visible `box` is the face's."""
+    """One person at one time: `index` from 0, the same for the whole job; its box, its face where that shows, without an
+    embedding, and in a search the stored faces it looks like, the most similar first. When only the face is visible
+    `box` is the face's; `confidence` 0..100 is the box's."""
 
     index: int
     box: Box
+    confidence: float
     face: Face | None
+    matches: tuple[FaceMatch, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,84 @@
+"""The people of one frame: bodies with the faces that are theirs, and faces without a body."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inference import appearance, figures
+from inference.types import Body, Box, Embedding, Face, PersonsResult
+from inference.video.assignment import assigned
+
+HEAD_SHARE = 0.6
+"""The middle of a face is in so much of its body's height, from the top: half would do but for people cut off by the
+frame below the chest."""
+FACE_BELOW_TOP = 0.75
+"""How far the middle of a face is below the top of its body, in face heights."""
+MOST_DISTANCE = 2.0
+"""Between the middle of a face and where its body's should be, in face heights."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """A person in one frame.
+
+    `box` is the body's, or the face's where no body was found, as ratios; `body` float64 [4], centre x, centre y, width
+    and height in pixels, then is what the face tells of it. `confidence` 0..100. `appearance` is None without a body.
+    """
+
+    box: Box
+    body: np.ndarray
+    confidence: float
+    appearance: appearance.Vector | None
+    face: Face | None
+
+    @property
+    def embedding(self) -> Embedding | None:
+        return None if self.face is None else self.face.embedding
+
+
+def detections(found: PersonsResult) -> list[Detection]:
+    """In an order that does not depend on that of `found`."""
+    bodies = sorted(found.bodies, key=lambda body: (-body.confidence, _corners(body.box)))
+    faces = sorted(found.faces, key=lambda face: (-face.confidence, _corners(face.box)))
+    size = np.array([found.width, found.height, found.width, found.height], np.float64)
+    owners = {body: face for face, body in assigned(_distances(faces, bodies, size), MOST_DISTANCE)}
+    people = [_of_body(body, faces[owners[n]] if n in owners else None, size) for n, body in enumerate(bodies)]
+    alone = (face for n, face in enumerate(faces) if n not in owners.values())
+    return people + [_of_face(face, size) for face in alone]
+
+
+def _of_body(body: Body, face: Face | None, size: np.ndarray) -> Detection:
+    seen = appearance.vector(body.appearance)
+    return Detection(body.box, _centred(_pixels(body.box, size)), body.confidence, seen, face)
+
+
+def _of_face(face: Face, size: np.ndarray) -> Detection:
+    body = figures.body_of_face(_pixels(face.box, size), int(size[0]), int(size[1]))
+    return Detection(face.box, _centred(body), face.confidence, None, face)
+
+
+def _distances(faces: list[Face], bodies: list[Body], size: np.ndarray) -> np.ndarray:
+    """[faces, bodies], in face heights; infinite where a face is not in the upper part of a body."""
+    costs = np.full((len(faces), len(bodies)), np.inf)
+    for row, face in enumerate(faces):
+        left, top, wide, high = _pixels(face.box, size).tolist()
+        x, y = left + wide / 2, top + high / 2
+        for column, body in enumerate(bodies):
+            of_body = _pixels(body.box, size).tolist()
+            across, down = (x - of_body[0]) / of_body[2], (y - of_body[1]) / of_body[3]
+            if 0 < across < 1 and 0 < down < HEAD_SHARE and wide < of_body[2] * 1.2:
+                expected = of_body[1] + FACE_BELOW_TOP * high
+                costs[row, column] = np.hypot((x - of_body[0] - of_body[2] / 2) / 2, y - expected) / high
+    return costs
+
+
+def _pixels(box: Box, size: np.ndarray) -> np.ndarray:
+    return np.array(_corners(box)) * size
+
+
+def _corners(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.width, box.height
+
+
+def _centred(box: np.ndarray) -> np.ndarray:
+    return np.concatenate([box[:2] + box[2:] / 2, box[2:]])

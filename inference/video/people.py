@@ -1,0 +1,144 @@
+"""The people of a whole video: tracks of one person found again, and each person's index.
+
+Nobody's index is known before the last frame, for a face may show late whose track it was. So the frames are followed
+once and what is seen waits in a temporary file; of the tracks only what tells people apart stays in memory.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import IO
+
+import numpy as np
+
+from inference import appearance, wire
+from inference.similarity import Calibration
+from inference.types import Embedding
+from inference.video import tracks
+from inference.video.detections import Detection
+from inference.video.tracking import EVERYTHING, Options, Tracker
+from inference.video.tracks import GoodFace, Track
+from inference.video.types import PersonsFrame, SeenPerson
+
+LEAST_LOOKS = 3
+"""Of a person: who is seen less often was perhaps never there. In a video of fewer frames, all of them."""
+SAME_FACE, OTHER_FACE = 90.0, 12.0
+"""Similarity of the faces of two tracks of one person, and of two people who may look alike from afar."""
+MOST_APART_MS = 10_000
+LEAST_LIKENESS = 0.85
+"""How long after a track, at most, one that looks so much like it from afar is the same person's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """`index` counts from 0 in the order of first appearance; `template` is the mean of the best faces, None where no
+    face was seen."""
+
+    index: int
+    first_ms: int
+    last_ms: int
+    looks: int
+    template: Embedding | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """A person so far: the intervals in which its tracks were seen, its faces and how it looked last."""
+
+    numbers: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+    looks: int
+    appearance: appearance.Vector | None
+    faces: tuple[GoodFace, ...]
+
+
+class Followed:
+    """The people of a video, in the order of their indices, and where they are in each frame."""
+
+    def __init__(self, persons: tuple[Person, ...], indices: dict[int, int], kept: IO[bytes]) -> None:
+        self.persons = persons
+        self._indices = indices
+        self._kept = kept
+
+    def moments(self) -> Iterator[tuple[int, list[SeenPerson]]]:
+        """Each time at which somebody is seen, milliseconds, and who is: by index. Faces have no embeddings."""
+        self._kept.seek(0)
+        while length := self._kept.read(4):
+            at_ms, numbered = wire.decode_seen_persons(self._kept.read(int.from_bytes(length)))
+            people = [replace(one, index=self._indices[one.index]) for one in numbered if one.index in self._indices]
+            if people:
+                yield at_ms, sorted(people, key=lambda one: one.index)
+
+
+@contextmanager
+def followed(
+    frames: Iterable[PersonsFrame], calibration: Calibration, options: Options = EVERYTHING, *, found_again: bool = True
+) -> Iterator[Followed]:
+    """Follows the people of a video, whose sampled frames come in order. `calibration` is that of the embeddings."""
+    with tempfile.TemporaryFile(prefix="openrek-people") as kept:
+        tracker, count = Tracker(calibration, options), 0
+        for count, frame in enumerate(frames, 1):
+            seen = [_seen(number, one) for number, one in tracker.follow(frame.at_ms, frame.found)]
+            data = wire.encode((frame.at_ms, seen))
+            kept.write(len(data).to_bytes(4) + data)
+        tracker.end()
+        known = joined(tracker.ended, calibration) if found_again else [_alone(one) for one in tracker.ended]
+        sure = [one for one in known if one.looks >= min(LEAST_LOOKS, count)]
+        sure.sort(key=lambda one: (one.spans[0][0], one.numbers[0]))
+        indices = {number: index for index, one in enumerate(sure) for number in one.numbers}
+        yield Followed(tuple(_person(index, one) for index, one in enumerate(sure)), indices, kept)
+
+
+def joined(ended: Sequence[Track], calibration: Calibration) -> list[_Known]:
+    """The people whose tracks they are: each track is the person's it is most like, if it is like one enough."""
+    same, other = calibration.cosine_at(SAME_FACE), calibration.cosine_at(OTHER_FACE)
+    known: list[_Known] = []
+    for track in sorted(ended, key=lambda one: (one.first_ms, one.number)):
+        scores = [_sameness(one, track, same, other) for one in known]
+        if scores and max(scores) > 0:
+            n = int(np.argmax(scores))
+            known[n] = _with(known[n], track)
+        else:
+            known.append(_alone(track))
+    return known
+
+
+def _sameness(one: _Known, track: Track, same: float, other: float) -> float:
+    """Over 1 by the face, in 0..1 by what is seen from afar, 0 for somebody else."""
+    if any(start <= track.last_ms and track.first_ms <= end for start, end in one.spans):
+        return 0.0
+    ours, theirs = tracks.template(one.faces), tracks.template(track.faces)
+    cosine = None if ours is None or theirs is None else float(ours @ theirs)
+    if cosine is not None and cosine >= same:
+        return 1 + cosine
+    if cosine is not None and cosine < other:
+        return 0.0
+    if one.appearance is None or track.appearance is None or track.first_ms - one.spans[-1][1] > MOST_APART_MS:
+        return 0.0
+    likeness = float(one.appearance @ track.appearance)
+    return likeness if likeness >= LEAST_LIKENESS else 0.0
+
+
+def _alone(track: Track) -> _Known:
+    span = (track.first_ms, track.last_ms)
+    return _Known((track.number,), (span,), track.looks, track.appearance, track.faces)
+
+
+def _with(one: _Known, track: Track) -> _Known:
+    return _Known(
+        (*one.numbers, track.number),
+        (*one.spans, (track.first_ms, track.last_ms)),
+        one.looks + track.looks,
+        one.appearance if track.appearance is None else track.appearance,
+        tracks.best(one.faces + track.faces),
+    )
+
+
+def _person(index: int, one: _Known) -> Person:
+    return Person(index, one.spans[0][0], max(end for _, end in one.spans), one.looks, tracks.template(one.faces))
+
+
+def _seen(number: int, one: Detection) -> SeenPerson:
+    face = None if one.face is None else replace(one.face, embedding=None)
+    return SeenPerson(number, one.box, one.confidence, face)
