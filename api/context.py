@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ class ApiSettings:
     ThrottlingException. With `check_answers` an answer that breaks the service model is an internal error.
     An account may call each operation `account_requests_per_second` times, and have `most_collections` in a region;
     None is no limit. New collections are made with `face_model_version`, which the model server must serve. Reviews by
-    people start at `human_loop_endpoint_url`.
+    people start at `human_loop_endpoint_url`. A tenant may have `most_unfinished_jobs`.
     """
 
     version: str
@@ -40,13 +41,14 @@ class ApiSettings:
     most_faces_in_a_collection: int = 20_000_000
     most_users_in_a_collection: int = 10_000_000
     human_loop_endpoint_url: str | None = None
+    most_unfinished_jobs: int = 20
 
 
 @dataclass(frozen=True)
 class Services:
     """The parts that handlers use, one of each per process; all are safe to share between threads.
 
-    `secret_key` (32 bytes) is what crops of faces are encrypted with.
+    `secret_key` (32 bytes) is what crops of faces are encrypted with; `wake_workers` has a worker look for new jobs.
     """
 
     pool: ConnectionPool
@@ -56,6 +58,7 @@ class Services:
     tokens: TokenSealer
     settings: ApiSettings
     secret_key: bytes = field(repr=False)
+    wake_workers: Callable[[], None]
 
 
 @dataclass(frozen=True)

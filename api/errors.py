@@ -238,6 +238,8 @@ DOMAIN_ERRORS: Mapping[type[Exception], Callable[[Any], AwsError]] = {
     storage.errors.CelebrityNotFound: lambda error: ResourceNotFoundException(
         f"The celebrity id: {error.values['name']} does not exist"
     ),
+    storage.errors.JobNotFound: lambda error: ResourceNotFoundException("Could not find JobId"),
+    storage.errors.TooManyJobs: lambda error: LimitExceededException(str(error)),
     storage.errors.TooManyTags: lambda error: ServiceQuotaExceededException(str(error)),
     storage.errors.FaceNotFound: lambda error: InvalidParameterException("faceId was not found in the collection."),
     storage.errors.TokenReused: lambda error: IdempotentParameterMismatchException(

@@ -1,5 +1,6 @@
 """How answers travel between the model server and its clients: msgpack of the dataclasses in types.py."""
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -19,6 +20,11 @@ from inference.video.types import PersonsFrame, SeenPerson
 
 def encode(value: object) -> bytes:
     return _ENCODER.encode(value)
+
+
+def decode(data: bytes, kind: Any) -> Any:
+    """The value of `kind`, a dataclass of types.py, or a tuple or list of such. Raises msgspec.DecodeError."""
+    return _decoder(kind).decode(data)
 
 
 def decode_faces(data: bytes) -> FacesResult:
@@ -75,6 +81,11 @@ def _vector_to_bytes(value: object) -> bytes:
 
 def _vector_from_bytes(_kind: type, value: Any) -> object:
     return np.frombuffer(value, "<f4")
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(kind, dec_hook=_vector_from_bytes)
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_vector_to_bytes)

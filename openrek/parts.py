@@ -30,6 +30,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from storage.database import open_pool
     from storage.objects import ObjectStore
     from vectorindex.client import IndexClient
+    from workers.app import waker
 
     logs.configure("api", settings.log_level)
     similarity.use_packs([settings.model_pack, *settings.more_face_packs])
@@ -42,6 +43,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
             objects=ObjectStore(pool, settings.s3_endpoint_url),
             tokens=TokenSealer(key),
             secret_key=key,
+            wake_workers=waker(settings.redis_url),
             settings=ApiSettings(
                 version=version("openrek"),
                 face_model_version=catalogue.load(settings.model_pack).face_model_version,
@@ -54,6 +56,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
                 most_faces_in_a_collection=settings.face_limit,
                 most_users_in_a_collection=settings.user_limit,
                 human_loop_endpoint_url=settings.human_loop_endpoint_url,
+                most_unfinished_jobs=settings.job_limit,
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
@@ -133,8 +136,31 @@ def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def worker(_: argparse.Namespace, settings: Settings) -> int:
     """The worker for background jobs."""
-    from workers.app import run
+    from inference import similarity
+    from inference.client import InferenceClient
+    from storage.database import open_pool
+    from storage.objects import ObjectStore
+    from vectorindex.client import IndexClient
+    from workers import app
+    from workers.services import WorkerServices, WorkerSettings
 
     logs.configure("worker", settings.log_level)
-    run(settings.redis_url, settings.database_url, settings.worker_processes, settings.log_level)
+    similarity.use_packs([settings.model_pack, *settings.more_face_packs])
+    connections = app.CONNECTIONS_BESIDE_JOBS + app.CONNECTIONS_OF_A_JOB * settings.worker_processes
+    with open_pool(settings.database_url, connections, app.STATEMENT_SECONDS) as pool:
+        services = WorkerServices(
+            pool=pool,
+            inference=InferenceClient(settings.inference_url),
+            index=IndexClient(*settings.vectorindex_urls),
+            objects=ObjectStore(pool, settings.s3_endpoint_url),
+            settings=WorkerSettings(
+                part_seconds=settings.video_part_seconds,
+                frames_per_second=settings.video_frames_per_second,
+                moderation_frames_per_second=settings.video_moderation_frames_per_second,
+                text_frames_per_second=settings.video_text_frames_per_second,
+                frames_in_flight=settings.video_frames_in_flight,
+                lease_seconds=settings.job_lease_seconds,
+            ),
+        )
+        app.run(settings.redis_url, services, settings.worker_processes, settings.log_level)
     return 0

@@ -129,7 +129,22 @@ class Settings:
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
-    worker_processes: Annotated[int, "Background jobs that the worker runs at a time."] = 1
+    worker_processes: Annotated[int, "Parts of videos that one worker looks at at a time."] = 1
+    job_limit: Annotated[int, "Unfinished jobs on videos that one account may have in a region."] = 20
+    job_lease_seconds: Annotated[
+        float, "A worker that says nothing for so long has what it was at given to another."
+    ] = 15.0
+    video_part_seconds: Annotated[
+        float, "Videos are split into parts of about this length, which workers take side by side."
+    ] = 20.0
+    video_frames_per_second: Annotated[
+        float, "Frames that are looked at of each second of a video, for labels, faces, people and celebrities."
+    ] = 5.0
+    video_moderation_frames_per_second: Annotated[float, "The same for moderation."] = 1.0
+    video_text_frames_per_second: Annotated[float, "The same for text."] = 1.0
+    video_frames_in_flight: Annotated[
+        int, "Frames that are at the model server at a time, for each part that a worker looks at."
+    ] = 4
     stop_seconds: Annotated[float, "Longest time that `openrek serve` gives its processes to stop."] = 15.0
     log_level: Annotated[str, "Least severe messages that are logged: debug, info, warning or error."] = "info"
 
@@ -283,6 +298,8 @@ def _check(settings: Settings) -> None:
         "vectorindex_copies",
         "vectorindex_memory_megabytes",
         "worker_processes",
+        "job_limit",
+        "video_frames_in_flight",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) >= 1, "1 or more")
     require("inference_kept_megapixels", settings.inference_kept_megapixels >= 0, "0 or more")
@@ -290,6 +307,11 @@ def _check(settings: Settings) -> None:
         "account_requests_per_second",
         "database_statement_seconds",
         "vectorindex_poll_seconds",
+        "job_lease_seconds",
+        "video_part_seconds",
+        "video_frames_per_second",
+        "video_moderation_frames_per_second",
+        "video_text_frames_per_second",
         "stop_seconds",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")

@@ -85,6 +85,18 @@ class OtherFaceModel(StorageError):
     """The gallery holds faces of face model {there}, not {given}: remove it and import it again."""
 
 
+class JobNotFound(StorageError):
+    """The job {job_id} does not exist."""
+
+
+class TooManyJobs(StorageError):
+    """The account has {limit} unfinished jobs, the most allowed."""
+
+
+class LeaseLost(StorageError):
+    """The task of the job {job_id} is another worker's by now, or the job is over."""
+
+
 class TooManyTags(StorageError):
     """The resource {resource} would have more than {limit} tags."""
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from psycopg import Connection
 
-from storage import changes, collections, idempotency
+from storage import changes, collections, idempotency, jobs
 from storage.database import Pool, vacuum_tables
 
 log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 5000
+_BATCH_JOBS = 20
 # An index server whose snapshot is older than this reads the whole collection again.
 _LOG_ENTRIES_KEPT = 100_000
 
@@ -33,6 +34,11 @@ def expire_idempotency_tokens(pool: Pool) -> int:
     return _in_batches(pool, lambda connection: idempotency.expire(connection, _BATCH_ROWS))
 
 
+def expire_jobs(pool: Pool) -> int:
+    """Remove jobs that finished long ago, with their results; return how many."""
+    return _in_batches(pool, lambda connection: jobs.expire(connection, _BATCH_JOBS))
+
+
 def vacuum(pool: Pool) -> int:
     """Have the database give up the rows that nobody can see any more; it has no count to return."""
     with pool.connection() as connection:
@@ -45,6 +51,7 @@ PERIODIC: dict[Tidy, float] = {
     purge_deleted_collections: 60.0,
     trim_change_logs: 600.0,
     expire_idempotency_tokens: 3600.0,
+    expire_jobs: 600.0,
     vacuum: 600.0,
 }
 

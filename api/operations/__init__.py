@@ -18,6 +18,7 @@ from api.operations import (
     tagging,
     text,
     users,
+    video_labels,
 )
 
 Handler = Callable[[Context, dict[str, Any]], dict[str, Any]]
@@ -38,6 +39,7 @@ HANDLERS: dict[str, Handler] = {
     "DetectProtectiveEquipment": protective_equipment.detect_protective_equipment,
     "DisassociateFaces": users.disassociate_faces,
     "GetCelebrityInfo": celebrities.get_celebrity_info,
+    "GetLabelDetection": video_labels.get_label_detection,
     "IndexFaces": faces.index_faces,
     "ListCollections": collections.list_collections,
     "ListFaces": faces.list_faces,
@@ -48,6 +50,7 @@ HANDLERS: dict[str, Handler] = {
     "SearchFacesByImage": search.search_faces_by_image,
     "SearchUsers": search.search_users,
     "SearchUsersByImage": search.search_users_by_image,
+    "StartLabelDetection": video_labels.start_label_detection,
     "TagResource": tagging.tag_resource,
     "UntagResource": tagging.untag_resource,
 }

@@ -31,7 +31,10 @@ def detect_labels(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         request_id=ctx.request_id,
     )
     kept = passing(result.labels, settings.get("GeneralLabels", {}))[: request.get("MaxLabels")]
-    answer: dict[str, Any] = {"Labels": [_label(label) for label in kept], "LabelModelVersion": LABEL_MODEL_VERSION}
+    answer: dict[str, Any] = {
+        "Labels": [label_members(label) for label in kept],
+        "LabelModelVersion": LABEL_MODEL_VERSION,
+    }
     if result.properties is not None:
         answer["ImageProperties"] = _properties(result.properties)
     return answer
@@ -55,7 +58,8 @@ def _is_named(label: Label, filters: Mapping[str, Any], way: str) -> bool:
     return by_name or label.category in filters.get(f"LabelCategory{way}Filters", ())
 
 
-def _label(label: Label) -> dict[str, Any]:
+def label_members(label: Label) -> dict[str, Any]:
+    """A Label."""
     return {
         "Name": label.name,
         "Confidence": label.confidence,

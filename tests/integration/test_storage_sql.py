@@ -12,6 +12,7 @@ from storage import queries
 NOUNS = sorted(path.stem for path in Path(storage.__file__).parent.glob("*.sql"))
 # PREPARE takes only queries and data changes; these run in every test that migrates, takes a snapshot or vacuums.
 UTILITY = {("migrations", "create_history"), ("changes", "begin_snapshot"), ("database", "vacuum")}
+UTILITY |= {("jobs", "gather_results"), ("jobs", "copy_results"), ("jobs", "order_results")}
 STATEMENTS = [(noun, name) for noun in NOUNS for name in queries.load(noun) if (noun, name) not in UTILITY]
 
 

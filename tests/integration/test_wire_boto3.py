@@ -106,7 +106,7 @@ def main(descriptor: int) -> None:
         check_answers=True,
         body_timeout_seconds=BODY_TIMEOUT_SECONDS,
     )
-    services = Services(part, part, part, part, part, settings, bytes(32))
+    services = Services(part, part, part, part, part, settings, bytes(32), lambda: None)
     app = create_app(services, sigv4(KEYS.get), handlers=HANDLERS, parts={"fake": lambda: None})
     serve(app, bound=socket.socket(fileno=descriptor), stop_seconds=5)
 

@@ -37,7 +37,7 @@ class FakePart:
 def services(**settings: Any) -> Services:
     part = cast(Any, FakePart())
     known: dict[str, Any] = {"version": "0.1.0", "face_model_version": "1", "max_body_bytes": LIMIT}
-    return Services(part, part, part, part, part, ApiSettings(**known | settings), bytes(32))
+    return Services(part, part, part, part, part, ApiSettings(**known | settings), bytes(32), lambda: None)
 
 
 def fake_authenticate(request: HttpRequest) -> Caller:

@@ -1,0 +1,37 @@
+"""What a worker's jobs use."""
+
+from dataclasses import dataclass
+
+from inference.client import InferenceClient
+from storage.database import Pool
+from storage.objects import ObjectStore
+from vectorindex.client import IndexClient
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """Videos are split into parts of about `part_seconds`. Of each second of a video so many frames are looked at:
+    `frames_per_second` in general, of them `moderation_frames_per_second` for moderation and `text_frames_per_second`
+    for text. `frames_in_flight` are at the model server at a time, for each part in work. A worker that says nothing
+    for `lease_seconds` has its task given to another; a task is tried `attempts` times. The model server may be away
+    for `patience_seconds` before a task is given back."""
+
+    part_seconds: float = 20.0
+    frames_per_second: float = 5.0
+    moderation_frames_per_second: float = 1.0
+    text_frames_per_second: float = 1.0
+    frames_in_flight: int = 4
+    lease_seconds: float = 15.0
+    attempts: int = 5
+    patience_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class WorkerServices:
+    """The other parts, one of each per worker; all are safe to share between threads."""
+
+    pool: Pool
+    inference: InferenceClient
+    index: IndexClient
+    objects: ObjectStore
+    settings: WorkerSettings = WorkerSettings()
