@@ -34,8 +34,8 @@ async def objects(picture: Picture, networks: SceneNetworks) -> Objects:
     )
 
 
-async def objects_by_parts(picture: Picture, tiles: Sequence[Tile], networks: SceneNetworks) -> Objects:
-    """The objects of the whole picture and those of its parts, each perhaps several times. Raises Overloaded."""
+async def objects_by_parts(picture: Picture, tiles: Sequence[Tile], networks: SceneNetworks) -> list[Objects]:
+    """The objects seen in the whole picture, then those in each of its parts. Raises Overloaded."""
     image = picture.pixels
     height, width = image.shape[:2]
 
@@ -45,7 +45,7 @@ async def objects_by_parts(picture: Picture, tiles: Sequence[Tile], networks: Sc
         found = await _ask(part, object_detector.fit, networks.detector, networks.chores)
         return figures.of_tile(found, tile, width, height)
 
-    return figures.joined(await asyncio.gather(objects(picture, networks), *map(look, tiles)))
+    return await asyncio.gather(objects(picture, networks), *map(look, tiles))
 
 
 async def classes(picture: Picture, networks: SceneNetworks) -> Classes:

@@ -17,12 +17,27 @@ MOST_DISTANCE = 2.0
 """Between the middle of a face and where its body's should be, in face heights."""
 
 
+LEAST_FACE_CONFIDENCE = 50.0
+"""Of a face that is shown. Backs of heads reach 40."""
+LEAST_TELLING_CONFIDENCE, LEAST_TELLING_SIDE, FULL_SIDE = 80.0, 24.0, 80.0
+"""Confidence and width in pixels of a face that tells whose it is, and the width from which it tells no less."""
+
+
+@dataclass(frozen=True, eq=False)
+class TellingFace:
+    """An embedding; `weight`, 0..1, says how well it tells whose it is."""
+
+    weight: float
+    embedding: Embedding
+
+
 @dataclass(frozen=True, eq=False)
 class Detection:
     """A person in one frame.
 
     `box` is the body's, or the face's where no body was found, as ratios; `body` float64 [4], centre x, centre y, width
-    and height in pixels, then is what the face tells of it. `confidence` 0..100. `appearance` is None without a body.
+    and height in pixels, then is what the face tells of it. `confidence` 0..100 is the surer one's. `appearance` is None
+    without a body.
     """
 
     box: Box
@@ -30,16 +45,14 @@ class Detection:
     confidence: float
     appearance: appearance.Vector | None
     face: Face | None
-
-    @property
-    def embedding(self) -> Embedding | None:
-        return None if self.face is None else self.face.embedding
+    telling: TellingFace | None
 
 
 def detections(found: PersonsResult) -> list[Detection]:
     """In an order that does not depend on that of `found`."""
     bodies = sorted(found.bodies, key=lambda body: (-body.confidence, _corners(body.box)))
-    faces = sorted(found.faces, key=lambda face: (-face.confidence, _corners(face.box)))
+    shown = (face for face in found.faces if face.confidence >= LEAST_FACE_CONFIDENCE)
+    faces = sorted(shown, key=lambda face: (-face.confidence, _corners(face.box)))
     size = np.array([found.width, found.height, found.width, found.height], np.float64)
     owners = {body: face for face, body in assigned(_distances(faces, bodies, size), MOST_DISTANCE)}
     people = [_of_body(body, faces[owners[n]] if n in owners else None, size) for n, body in enumerate(bodies)]
@@ -49,12 +62,24 @@ def detections(found: PersonsResult) -> list[Detection]:
 
 def _of_body(body: Body, face: Face | None, size: np.ndarray) -> Detection:
     seen = appearance.vector(body.appearance)
-    return Detection(body.box, _centred(_pixels(body.box, size)), body.confidence, seen, face)
+    confidence = body.confidence if face is None else max(body.confidence, face.confidence)
+    return Detection(body.box, _centred(_pixels(body.box, size)), confidence, seen, face, _telling(face, size))
 
 
 def _of_face(face: Face, size: np.ndarray) -> Detection:
     body = figures.body_of_face(_pixels(face.box, size), int(size[0]), int(size[1]))
-    return Detection(face.box, _centred(body), face.confidence, None, face)
+    return Detection(face.box, _centred(body), face.confidence, None, face, _telling(face, size))
+
+
+def _telling(face: Face | None, size: np.ndarray) -> TellingFace | None:
+    """A large, sharp face that looks into the camera tells best."""
+    if face is None or face.embedding is None or face.confidence < LEAST_TELLING_CONFIDENCE:
+        return None
+    side = face.box.width * size[0]
+    if side < LEAST_TELLING_SIDE:
+        return None
+    towards = np.cos(np.radians([face.pose.yaw, face.pose.pitch])).clip(0.05).prod()
+    return TellingFace(float(towards * min(side / FULL_SIDE, 1) * max(face.quality.sharpness, 5) / 100), face.embedding)
 
 
 def _distances(faces: list[Face], bodies: list[Body], size: np.ndarray) -> np.ndarray:

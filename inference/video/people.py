@@ -16,13 +16,13 @@ from inference import appearance, wire
 from inference.similarity import Calibration
 from inference.types import Embedding
 from inference.video import tracks
-from inference.video.detections import Detection
+from inference.video.detections import Detection, TellingFace
 from inference.video.tracking import EVERYTHING, Options, Tracker
-from inference.video.tracks import GoodFace, Track
+from inference.video.tracks import Track
 from inference.video.types import PersonsFrame, SeenPerson
 
 LEAST_LOOKS = 3
-"""Of a person: who is seen less often was perhaps never there. In a video of fewer frames, all of them."""
+"""At a person, surely: who is seen less often was perhaps never there. In a video of fewer frames, all of them."""
 SAME_FACE, OTHER_FACE = 90.0, 12.0
 """Similarity of the faces of two tracks of one person, and of two people who may look alike from afar."""
 MOST_APART_MS = 10_000
@@ -38,7 +38,6 @@ class Person:
     index: int
     first_ms: int
     last_ms: int
-    looks: int
     template: Embedding | None
 
 
@@ -48,9 +47,9 @@ class _Known:
 
     numbers: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
-    looks: int
+    sure_looks: int
     appearance: appearance.Vector | None
-    faces: tuple[GoodFace, ...]
+    faces: tuple[TellingFace, ...]
 
 
 class Followed:
@@ -84,7 +83,7 @@ def followed(
             kept.write(len(data).to_bytes(4) + data)
         tracker.end()
         known = joined(tracker.ended, calibration) if found_again else [_alone(one) for one in tracker.ended]
-        sure = [one for one in known if one.looks >= min(LEAST_LOOKS, count)]
+        sure = [one for one in known if one.sure_looks >= min(LEAST_LOOKS, count)]
         sure.sort(key=lambda one: (one.spans[0][0], one.numbers[0]))
         indices = {number: index for index, one in enumerate(sure) for number in one.numbers}
         yield Followed(tuple(_person(index, one) for index, one in enumerate(sure)), indices, kept)
@@ -122,21 +121,21 @@ def _sameness(one: _Known, track: Track, same: float, other: float) -> float:
 
 def _alone(track: Track) -> _Known:
     span = (track.first_ms, track.last_ms)
-    return _Known((track.number,), (span,), track.looks, track.appearance, track.faces)
+    return _Known((track.number,), (span,), track.sure_looks, track.appearance, track.faces)
 
 
 def _with(one: _Known, track: Track) -> _Known:
     return _Known(
         (*one.numbers, track.number),
         (*one.spans, (track.first_ms, track.last_ms)),
-        one.looks + track.looks,
+        one.sure_looks + track.sure_looks,
         one.appearance if track.appearance is None else track.appearance,
         tracks.best(one.faces + track.faces),
     )
 
 
 def _person(index: int, one: _Known) -> Person:
-    return Person(index, one.spans[0][0], max(end for _, end in one.spans), one.looks, tracks.template(one.faces))
+    return Person(index, one.spans[0][0], max(end for _, end in one.spans), tracks.template(one.faces))
 
 
 def _seen(number: int, one: Detection) -> SeenPerson:

@@ -20,8 +20,6 @@ from inference.video.assignment import assigned
 from inference.video.detections import Detection, detections
 from inference.video.tracks import Track
 
-LEAST_SURE = 63.0
-"""Confidence of a detection that may begin a track."""
 MOST_GAP_MS = 2000
 """For which a track that is not seen waits to be found where it should be."""
 SAME_SCENE = 0.5
@@ -63,8 +61,8 @@ class Tracker:
         """The people of the next frame with the numbers of their tracks, without those too doubtful to have one."""
         self._end_those_over(at_ms, appearance.vector(found.appearance))
         people = detections(found)
-        sure = [one for one in people if one.confidence >= LEAST_SURE]
-        doubtful = [one for one in people if one.confidence < LEAST_SURE]
+        sure = [one for one in people if tracks.is_sure(one)]
+        doubtful = [one for one in people if not tracks.is_sure(one)]
         seen = self._joined(sorted(self._tracks), sure, at_ms, MOST_COST)
         left = sorted(self._tracks.keys() - {number for number, _ in seen})
         seen += self._joined(left, doubtful, at_ms, MOST_DOUBTFUL_COST)
@@ -118,8 +116,8 @@ class Tracker:
         for row, track in enumerate(followed):
             known = tracks.template(track.faces)
             for column, one in enumerate(people):
-                if known is not None and one.embedding is not None:
-                    cosine = float(known @ one.embedding)
+                if known is not None and one.telling is not None:
+                    cosine = float(known @ one.telling.embedding)
                     costs[row, column] = (
                         np.inf if cosine < self._other_face else -FACE_BONUS * (cosine >= self._same_face)
                     )
