@@ -61,7 +61,7 @@ async def _find(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEqui
     objects, seen = await asyncio.gather(
         scene.objects_by_parts(picture, parts, networks.scene), faces.detect(picture, networks.faces)
     )
-    boxes, scores = figures.candidates(figures.joined(objects), width, height)
+    boxes, scores = figures.candidates(objects, width, height)
     people = await _figures(picture.pixels, boxes, scores, seen, networks)
     found = [(person, _parts(person, seen, width, height, networks)) for person in people]
     if networks.own is None:

@@ -34,8 +34,13 @@ async def objects(picture: Picture, networks: SceneNetworks) -> Objects:
     )
 
 
-async def objects_by_parts(picture: Picture, tiles: Sequence[Tile], networks: SceneNetworks) -> list[Objects]:
-    """The objects seen in the whole picture, then those in each of its parts. Raises Overloaded."""
+async def objects_by_parts(
+    picture: Picture, tiles: Sequence[Tile], networks: SceneNetworks, margin: float = figures.EDGE_PIXELS
+) -> Objects:
+    """The objects of the whole picture and of its parts, each perhaps several times; `margin` is of_tile's.
+
+    Raises Overloaded.
+    """
     image = picture.pixels
     height, width = image.shape[:2]
 
@@ -43,9 +48,9 @@ async def objects_by_parts(picture: Picture, tiles: Sequence[Tile], networks: Sc
         left, top, wide, high = tile
         part = image[top : top + high, left : left + wide]
         found = await _ask(part, object_detector.fit, networks.detector, networks.chores)
-        return figures.of_tile(found, tile, width, height)
+        return figures.of_tile(found, tile, width, height, margin)
 
-    return await asyncio.gather(objects(picture, networks), *map(look, tiles))
+    return figures.joined(await asyncio.gather(objects(picture, networks), *map(look, tiles)))
 
 
 async def classes(picture: Picture, networks: SceneNetworks) -> Classes:
