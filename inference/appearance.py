@@ -61,4 +61,4 @@ def _histogram(image: Pixels, left: int, top: int, right: int, bottom: int) -> b
     colours = cv2.cvtColor(cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2HSV)
     ranges = [bound for end in RANGES for bound in (0, end)]
     counts = cv2.calcHist([colours], [0, 1, 2], None, BINS, ranges)
-    return np.rint(np.sqrt(counts / SIDE**2) * 255).astype(np.uint8).tobytes()
+    return bytes(np.rint(np.sqrt(counts / SIDE**2) * 255).astype(np.uint8).tobytes())

@@ -129,9 +129,12 @@ class InferenceClient:
         """The persons of a JPEG or PNG picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
         return wire.decode_protective_equipment(self._ask(ProtectiveEquipmentRequest(), image, request_id))
 
-    def persons(self, image: bytes, *, face_model_version: str | None = None, request_id: str = "") -> PersonsResult:
+    def persons(
+        self, image: bytes, *, face_model_version: str | None = None, min_side: int = 80, request_id: str = ""
+    ) -> PersonsResult:
         """The bodies and faces of a JPEG or PNG picture, for following people over time. Raises what `faces` does."""
-        return wire.decode_persons(self._ask(PersonsRequest(face_model_version=face_model_version), image, request_id))
+        asked = PersonsRequest(face_model_version=face_model_version, min_side=min_side)
+        return wire.decode_persons(self._ask(asked, image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

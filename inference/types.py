@@ -307,10 +307,12 @@ class Body:
 @dataclass(frozen=True)
 class PersonsResult:
     """The bodies, surest first, and the faces, largest first, of one picture, each found on its own; `appearance` is
-    the whole picture's. `width` and `height` are of the upright picture, pixels."""
+    the whole picture's. `width` and `height` are of the upright picture, pixels; the faces' embeddings are of
+    `face_model_version`."""
 
     width: int
     height: int
     bodies: tuple[Body, ...]
     faces: tuple[Face, ...]
     appearance: bytes
+    face_model_version: str

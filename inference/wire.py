@@ -15,7 +15,6 @@ from inference.types import (
     ProtectiveEquipmentResult,
     TextResult,
 )
-from inference.video.types import PersonsFrame, SeenPerson
 
 
 def encode(value: object) -> bytes:
@@ -60,19 +59,6 @@ def decode_persons(data: bytes) -> PersonsResult:
     return _PERSONS.decode(data)
 
 
-def decode_persons_frame(data: bytes) -> PersonsFrame:
-    return _PERSONS_FRAME.decode(data)
-
-
-def decode_seen_person(data: bytes) -> SeenPerson:
-    return _SEEN_PERSON.decode(data)
-
-
-def decode_seen_persons(data: bytes) -> tuple[int, list[SeenPerson]]:
-    """Who is seen at a time, in milliseconds."""
-    return _SEEN_PERSONS.decode(data)
-
-
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -96,6 +82,3 @@ _MODERATION = msgspec.msgpack.Decoder(ModerationResult)
 _TEXT = msgspec.msgpack.Decoder(TextResult)
 _PROTECTIVE_EQUIPMENT = msgspec.msgpack.Decoder(ProtectiveEquipmentResult)
 _PERSONS = msgspec.msgpack.Decoder(PersonsResult, dec_hook=_vector_from_bytes)
-_PERSONS_FRAME = msgspec.msgpack.Decoder(PersonsFrame, dec_hook=_vector_from_bytes)
-_SEEN_PERSON = msgspec.msgpack.Decoder(SeenPerson, dec_hook=_vector_from_bytes)
-_SEEN_PERSONS = msgspec.msgpack.Decoder(tuple[int, list[SeenPerson]], dec_hook=_vector_from_bytes)

@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,11 +12,11 @@ from inference.figures import Tile
 from inference.models.object_detector import CLASSES, Objects
 from inference.pictures import Picture
 from inference.pipelines import scene
-from inference.pipelines.faces import FaceNetworks, find_faces
+from inference.pipelines.faces import LANDMARKS, FaceNetworks, find_faces
 from inference.pipelines.request import FacesRequest, PersonsRequest
 from inference.pipelines.scene import SceneNetworks
 from inference.similarity import Curve
-from inference.types import Body, Box, PersonsResult, Pixels
+from inference.types import Body, Box, Face, PersonsResult, Pixels
 
 HALF_SHARE = 0.6
 """Of a picture's long side. The detector sees two such halves besides the whole: of people of 80 pixels in 768 x 576 it
@@ -52,7 +52,8 @@ async def find_persons(picture: Picture, request: PersonsRequest, networks: Pers
     loop = asyncio.get_running_loop()
     bodies = await loop.run_in_executor(networks.chores, _bodies, picture.pixels, objects, networks.scores)
     colours = await loop.run_in_executor(networks.chores, appearance.of_picture, picture.pixels)
-    return PersonsResult(width, height, bodies, faces.faces, colours)
+    version = request.face_model_version or networks.faces.calibration.face_model_version
+    return PersonsResult(width, height, bodies, tuple(map(_with_five_points, faces.faces)), colours, version)
 
 
 def halves(width: int, height: int) -> list[Tile]:
@@ -72,6 +73,10 @@ def persons(objects: Objects, width: int, height: int) -> tuple[np.ndarray, np.n
     kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), LEAST_SCORE, MOST_OVERLAP)
     order = np.asarray(kept, np.intp).reshape(-1)[:MOST_BODIES]
     return boxes[order], scores[order]
+
+
+def _with_five_points(face: Face) -> Face:
+    return replace(face, landmarks=tuple(point for point in face.landmarks if point.kind in LANDMARKS))
 
 
 def _bodies(image: Pixels, objects: Objects, scores: Curve) -> tuple[Body, ...]:

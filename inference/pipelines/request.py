@@ -98,4 +98,5 @@ class PersonsRequest(PictureRequest):
     default pack where that is not given."""
 
     task = "persons"
+    min_side: int = 80
     face_model_version: str | None = None

@@ -17,6 +17,8 @@ MOST_DISTANCE = 2.0
 """Between the middle of a face and where its body's should be, in face heights."""
 
 
+INSIDE = 0.9
+"""Of a body without a face, in the box of one that has a face, which it then is a part of."""
 LEAST_FACE_CONFIDENCE = 50.0
 """Of a face that is shown. Backs of heads reach 40."""
 LEAST_TELLING_CONFIDENCE, LEAST_TELLING_SIDE, FULL_SIDE = 80.0, 24.0, 80.0
@@ -36,8 +38,8 @@ class Detection:
     """A person in one frame.
 
     `box` is the body's, or the face's where no body was found, as ratios; `body` float64 [4], centre x, centre y, width
-    and height in pixels, then is what the face tells of it. `confidence` 0..100 is the surer one's. `appearance` is None
-    without a body.
+    and height in pixels, then is what the face tells of it. `confidence`, 0..100, is the surer one's. `appearance` is
+    None without a body.
     """
 
     box: Box
@@ -55,9 +57,20 @@ def detections(found: PersonsResult) -> list[Detection]:
     faces = sorted(shown, key=lambda face: (-face.confidence, _corners(face.box)))
     size = np.array([found.width, found.height, found.width, found.height], np.float64)
     owners = {body: face for face, body in assigned(_distances(faces, bodies, size), MOST_DISTANCE)}
-    people = [_of_body(body, faces[owners[n]] if n in owners else None, size) for n, body in enumerate(bodies)]
+    people = [
+        _of_body(body, faces[owners[n]] if n in owners else None, size)
+        for n, body in enumerate(bodies)
+        if n in owners or not any(_is_inside(body.box, bodies[other].box) for other in owners)
+    ]
     alone = (face for n, face in enumerate(faces) if n not in owners.values())
     return people + [_of_face(face, size) for face in alone]
+
+
+def _is_inside(box: Box, other: Box) -> bool:
+    """Whether a box is part of a larger one."""
+    wide = min(box.left + box.width, other.left + other.width) - max(box.left, other.left)
+    high = min(box.top + box.height, other.top + other.height) - max(box.top, other.top)
+    return max(wide, 0.0) * max(high, 0.0) > INSIDE * box.area and box.area < other.area
 
 
 def _of_body(body: Body, face: Face | None, size: np.ndarray) -> Detection:
@@ -98,7 +111,7 @@ def _distances(faces: list[Face], bodies: list[Body], size: np.ndarray) -> np.nd
 
 
 def _pixels(box: Box, size: np.ndarray) -> np.ndarray:
-    return np.array(_corners(box)) * size
+    return np.asarray(np.array(_corners(box)) * size)
 
 
 def _corners(box: Box) -> tuple[float, float, float, float]:

@@ -12,15 +12,17 @@ from typing import IO
 
 import numpy as np
 
-from inference import appearance, wire
+from inference import appearance, similarity, wire
 from inference.similarity import Calibration
-from inference.types import Embedding
+from inference.types import Embedding, PersonsResult
 from inference.video import tracks
 from inference.video.detections import Detection, TellingFace
 from inference.video.tracking import EVERYTHING, Options, Tracker
 from inference.video.tracks import Track
-from inference.video.types import PersonsFrame, SeenPerson
+from inference.video.types import SeenPerson
 
+Look = tuple[int, PersonsResult]
+"""A time in the video, milliseconds, and what the frame then shows of people."""
 LEAST_LOOKS = 3
 """At a person, surely: who is seen less often was perhaps never there. In a video of fewer frames, all of them."""
 SAME_FACE, OTHER_FACE = 90.0, 12.0
@@ -28,6 +30,7 @@ SAME_FACE, OTHER_FACE = 90.0, 12.0
 MOST_APART_MS = 10_000
 LEAST_LIKENESS = 0.85
 """How long after a track, at most, one that looks so much like it from afar is the same person's."""
+LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,40 +56,50 @@ class _Known:
 
 
 class Followed:
-    """The people of a video, in the order of their indices, and where they are in each frame."""
+    """The people of a video, in the order of their indices, and where they are in each frame; `face_model_version` is
+    that of the templates, None for a video without frames."""
 
-    def __init__(self, persons: tuple[Person, ...], indices: dict[int, int], kept: IO[bytes]) -> None:
+    def __init__(
+        self, persons: tuple[Person, ...], face_model_version: str | None, indices: dict[int, int], kept: IO[bytes]
+    ) -> None:
         self.persons = persons
+        self.face_model_version = face_model_version
         self._indices = indices
         self._kept = kept
 
     def moments(self) -> Iterator[tuple[int, list[SeenPerson]]]:
         """Each time at which somebody is seen, milliseconds, and who is: by index. Faces have no embeddings."""
         self._kept.seek(0)
-        while length := self._kept.read(4):
-            at_ms, numbered = wire.decode_seen_persons(self._kept.read(int.from_bytes(length)))
+        while length := self._kept.read(LENGTH_BYTES):
+            at_ms, numbered = wire.decode(self._kept.read(int.from_bytes(length)), tuple[int, list[SeenPerson]])
             people = [replace(one, index=self._indices[one.index]) for one in numbered if one.index in self._indices]
             if people:
                 yield at_ms, sorted(people, key=lambda one: one.index)
 
 
 @contextmanager
-def followed(
-    frames: Iterable[PersonsFrame], calibration: Calibration, options: Options = EVERYTHING, *, found_again: bool = True
-) -> Iterator[Followed]:
-    """Follows the people of a video, whose sampled frames come in order. `calibration` is that of the embeddings."""
+def followed(looks: Iterable[Look], options: Options = EVERYTHING, *, found_again: bool = True) -> Iterator[Followed]:
+    """Follows the people of a video, whose looked-at frames come in order, all of one face model.
+
+    `options` and `found_again` are for measuring. Raises KeyError when no pack has the face model.
+    """
     with tempfile.TemporaryFile(prefix="openrek-people") as kept:
-        tracker, count = Tracker(calibration, options), 0
-        for count, frame in enumerate(frames, 1):
-            seen = [_seen(number, one) for number, one in tracker.follow(frame.at_ms, frame.found)]
-            data = wire.encode((frame.at_ms, seen))
-            kept.write(len(data).to_bytes(4) + data)
-        tracker.end()
-        known = joined(tracker.ended, calibration) if found_again else [_alone(one) for one in tracker.ended]
-        sure = [one for one in known if one.sure_looks >= min(LEAST_LOOKS, count)]
+        tracker, frames = None, 0
+        for at_ms, found in looks:
+            calibration = similarity.of_version(found.face_model_version)
+            tracker = tracker or Tracker(calibration, options)
+            _keep(kept, at_ms, [_seen(number, one) for number, one in tracker.follow(at_ms, found)])
+            frames += 1
+        if tracker is None:
+            yield Followed((), None, {}, kept)
+            return
+        ended = tracker.end()
+        known = joined(ended, calibration) if found_again else [_alone(one) for one in ended]
+        sure = [one for one in known if one.sure_looks >= min(LEAST_LOOKS, frames)]
         sure.sort(key=lambda one: (one.spans[0][0], one.numbers[0]))
         indices = {number: index for index, one in enumerate(sure) for number in one.numbers}
-        yield Followed(tuple(_person(index, one) for index, one in enumerate(sure)), indices, kept)
+        persons = tuple(_person(index, one) for index, one in enumerate(sure))
+        yield Followed(persons, found.face_model_version, indices, kept)
 
 
 def joined(ended: Sequence[Track], calibration: Calibration) -> list[_Known]:
@@ -136,6 +149,11 @@ def _with(one: _Known, track: Track) -> _Known:
 
 def _person(index: int, one: _Known) -> Person:
     return Person(index, one.spans[0][0], max(end for _, end in one.spans), tracks.template(one.faces))
+
+
+def _keep(kept: IO[bytes], at_ms: int, seen: list[SeenPerson]) -> None:
+    data = wire.encode((at_ms, seen))
+    kept.write(len(data).to_bytes(LENGTH_BYTES) + data)
 
 
 def _seen(number: int, one: Detection) -> SeenPerson:

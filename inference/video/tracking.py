@@ -25,8 +25,8 @@ MOST_GAP_MS = 2000
 SAME_SCENE = 0.5
 """Least likeness of two frames without a cut between them."""
 ROOM, LEAST_OVERLAP = 0.3, 0.1
-APPEARANCE_WEIGHT, LEAST_LIKENESS = 0.5, 0.3
-MOST_COST, MOST_DOUBTFUL_COST = 1.0, 0.7
+APPEARANCE_WEIGHT, LEAST_LIKENESS = 1.0, 0.3
+MOST_COST, MOST_DOUBTFUL_COST = 1.5, 0.7
 SAME_FACE, OTHER_FACE = 80.0, 5.0
 """Similarity of two faces of one person, and of two people."""
 FACE_BONUS = 0.5
@@ -44,13 +44,10 @@ EVERYTHING = Options()
 
 
 class Tracker:
-    """Follows people from frame to frame; the frames must come in order.
-
-    `ended` fills with the tracks that are over: whoever takes them empties it.
-    """
+    """Follows people from frame to frame; the frames must come in order."""
 
     def __init__(self, calibration: Calibration, options: Options = EVERYTHING) -> None:
-        self.ended: list[Track] = []
+        self._ended: list[Track] = []
         self._tracks: dict[int, Track] = {}
         self._options = options
         self._same_face, self._other_face = map(calibration.cosine_at, (SAME_FACE, OTHER_FACE))
@@ -71,9 +68,13 @@ class Tracker:
         known = {id(one) for _, one in seen}
         return seen + [(self._begin(at_ms, one), one) for one in sure if id(one) not in known]
 
-    def end(self) -> None:
-        """Ends all tracks."""
-        self.ended += self._tracks.values()
+    def end(self) -> list[Track]:
+        """Ends all tracks, and gives all there were."""
+        self._end_all()
+        return self._ended
+
+    def _end_all(self) -> None:
+        self._ended += self._tracks.values()
         self._tracks.clear()
 
     def _begin(self, at_ms: int, one: Detection) -> int:
@@ -83,11 +84,11 @@ class Tracker:
 
     def _end_those_over(self, at_ms: int, scene: appearance.Vector) -> None:
         if self._scene is not None and float(scene @ self._scene) < SAME_SCENE:
-            self.end()
+            self._end_all()
         self._scene = scene
         for number, track in list(self._tracks.items()):
             if at_ms - track.last_ms > MOST_GAP_MS:
-                self.ended.append(self._tracks.pop(number))
+                self._ended.append(self._tracks.pop(number))
 
     def _joined(
         self, numbers: Sequence[int], people: Sequence[Detection], at_ms: int, most: float

@@ -13,19 +13,18 @@ from inference.video.motion import Motion
 LEAST_SURE = 70.0
 """Confidence of a detection that is hardly false."""
 KEPT_FACES = 10
-FORGETTING = 0.8
+FORGETTING = 0.9
 """What stays of a track's appearance when a new one is seen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """`looks` is how often it was seen, `sure_looks` how often surely, `last_body` where last, as `Detection.body`; `appearance` is that of late;
-    `faces` are the best ones, best first."""
+    """`sure_looks` is how often it was surely seen; `last_body` where it was last, as `Detection.body`; `appearance` is
+    that of late; `faces` are the best ones, best first."""
 
     number: int
     first_ms: int
     last_ms: int
-    looks: int
     sure_looks: int
     motion: Motion
     last_body: np.ndarray
@@ -35,20 +34,21 @@ class Track:
 
 def begun(number: int, at_ms: int, one: Detection) -> Track:
     return Track(
-        number, at_ms, at_ms, 1, int(is_sure(one)), motion.started(one.body), one.body, one.appearance, _telling(one)
+        number, at_ms, at_ms, int(is_sure(one)), motion.started(one.body), one.body, one.appearance, _telling(one)
     )
 
 
 def continued(track: Track, at_ms: int, one: Detection) -> Track:
+    # Who is not sure is mostly half hidden by others.
+    appearance_now = one.appearance if is_sure(one) else None
     there = motion.predicted(track.motion, (at_ms - track.last_ms) / 1000)
     return replace(
         track,
         last_ms=at_ms,
-        looks=track.looks + 1,
         sure_looks=track.sure_looks + is_sure(one),
         motion=motion.corrected(there, one.body),
         last_body=one.body,
-        appearance=_blended(track.appearance, one.appearance),
+        appearance=_blended(track.appearance, appearance_now),
         faces=best(track.faces + _telling(one)),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from uuid import UUID
 
-from inference.types import Box, Face, PersonsResult, Pixels
+from inference.types import Box, Face, Pixels
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,6 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class PersonsFrame:
-    """What was seen of people in one frame."""
-
-    at_ms: int
-    found: PersonsResult
-
-
-@dataclass(frozen=True)
 class FaceMatch:
     """A stored face that a person in a video looks like: `similarity` 0..100. All else is the face as it was stored
     when it was found, so that it can still be shown when it is deleted."""
@@ -81,8 +73,8 @@ class FaceMatch:
 
 @dataclass(frozen=True)
 class SeenPerson:
-    """One person at one time: `index` from 0, the same for the whole job; its box, its face where that shows, without an
-    embedding, and in a search the stored faces it looks like, the most similar first. When only the face is visible
+    """One person at one time: `index` from 0, the same for the whole job; its box, its face where that shows, without
+    an embedding, and in a search the stored faces it looks like, the most similar first. When only the face is visible
     `box` is the face's; `confidence` 0..100 is the box's."""
 
     index: int
@@ -90,6 +82,19 @@ class SeenPerson:
     confidence: float
     face: Face | None
     matches: tuple[FaceMatch, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenCelebrity:
+    """A celebrity at one time, as the gallery had it when it was recognised: `confidence` 0..100, `box` the body's."""
+
+    id: str
+    name: str
+    urls: tuple[str, ...]
+    gender: str
+    confidence: float
+    box: Box
+    face: Face
 
 
 @dataclass(frozen=True)

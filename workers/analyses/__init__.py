@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
-from workers.analyses import labels
+from workers.analyses import celebrities, face_search, labels, persons
 from workers.services import WorkerServices
 
 
@@ -21,5 +21,8 @@ class Analysis:
 
 
 ANALYSES: Mapping[str, Analysis] = {
+    "celebrities": Analysis(celebrities.look, celebrities.conclude),
+    "face_search": Analysis(face_search.look, face_search.conclude),
     "labels": Analysis(labels.look, labels.conclude),
+    "persons": Analysis(persons.look, persons.conclude),
 }
