@@ -1,6 +1,6 @@
 """Motion, assignment and appearance, of which tracks are made."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_a_steady_walker_is_expected_where_the_next_step_leads(seconds: float, v
 def test_the_longer_nobody_was_seen_the_less_is_known() -> None:
     there = walking(5, 0.2, 80.0)
     spreads = [motion.predicted(there, seconds).covariance[:, 0, 0] for seconds in (0.2, 0.4, 1.0, 2.0)]
-    assert all((later > sooner).all() for sooner, later in zip(spreads, spreads[1:], strict=False))
+    assert all((later > sooner).all() for sooner, later in pairwise(spreads))
 
 
 def test_a_measurement_makes_the_place_surer() -> None:
