@@ -1,7 +1,7 @@
 """What a person looks like from afar: the colours of head, trunk and legs.
 
 An appearance is a histogram of hue, saturation and value (8 x 4 x 4) for each of three stripes of a box, the square
-roots of the shares (so that the scalar product is the Bhattacharyya coefficient), as bytes 0..255. On 58 boxes of six
+roots of the shares (so that the scalar product is the Bhattacharyya coefficient), as bytes 0..255. On the boxes of six
 people in a labelled clip it tells the same person from others better than features of the image classifier, and
 together they are no better (docs/accuracy.md, "People over time").
 """
