@@ -20,7 +20,7 @@ from inference.types import Body, Box, Face, PersonsResult, Pixels
 
 HALF_SHARE = 0.6
 """Of a picture's long side. The detector sees two such halves besides the whole: of people of 80 pixels in 768 x 576 it
-then finds 79 of 100 at a precision of 0.9, not 69; quarters find no more."""
+then finds 79 of 100, not 67, as surely; quarters find fewer (docs/accuracy.md, "People over time")."""
 LEAST_SCORE = 0.2
 HALF_MARGIN = 0.04
 """Of a half's side: whom it cuts off is boxed up to so far from its edge, and seen whole elsewhere."""
