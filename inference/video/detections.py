@@ -15,8 +15,6 @@ FACE_BELOW_TOP = 0.75
 """How far the middle of a face is below the top of its body, in face heights."""
 MOST_DISTANCE = 2.0
 """Between the middle of a face and where its body's should be, in face heights."""
-
-
 INSIDE = 0.9
 """Of a body without a face, in the box of one that has a face, which it then is a part of."""
 LEAST_FACE_CONFIDENCE = 50.0

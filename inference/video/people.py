@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import IO
 
 import numpy as np
@@ -46,10 +47,11 @@ class Person:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """A person so far: the intervals in which its tracks were seen, its faces and how it looked last."""
+    """A person so far: the numbers of its tracks, its best faces and how it looked last."""
 
     numbers: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]
+    first_ms: int
+    last_ms: int
     sure_looks: int
     appearance: appearance.Vector | None
     faces: tuple[TellingFace, ...]
@@ -79,68 +81,80 @@ class Followed:
 
 @contextmanager
 def followed(looks: Iterable[Look], options: Options = EVERYTHING, *, found_again: bool = True) -> Iterator[Followed]:
-    """Follows the people of a video, whose looked-at frames come in order, all of one face model.
+    """Follows the people of a video, whose looked-at frames come in order.
 
-    `options` and `found_again` are for measuring. Raises KeyError when no pack has the face model.
+    `options` and `found_again` are for measuring. Raises KeyError when no pack has the frames' face model, ValueError
+    when they have two.
     """
     with tempfile.TemporaryFile(prefix="openrek-people") as kept:
-        tracker, frames = None, 0
-        for at_ms, found in looks:
-            calibration = similarity.of_version(found.face_model_version)
-            tracker = tracker or Tracker(calibration, options)
-            _keep(kept, at_ms, [_seen(number, one) for number, one in tracker.follow(at_ms, found)])
-            frames += 1
-        if tracker is None:
+        first = next(looks := iter(looks), None)
+        if first is None:
             yield Followed((), None, {}, kept)
             return
+        version, frames = first[1].face_model_version, 0
+        calibration = similarity.of_version(version)
+        tracker = Tracker(calibration, options)
+        for at_ms, found in chain([first], looks):
+            if found.face_model_version != version:
+                raise ValueError(f"the frames were seen by the face models {version} and {found.face_model_version}")
+            _keep(kept, at_ms, [_seen(number, one) for number, one in tracker.follow(at_ms, found)])
+            frames += 1
         ended = tracker.end()
         known = joined(ended, calibration) if found_again else [_alone(one) for one in ended]
         sure = [one for one in known if one.sure_looks >= min(LEAST_LOOKS, frames)]
-        sure.sort(key=lambda one: (one.spans[0][0], one.numbers[0]))
+        sure.sort(key=lambda one: (one.first_ms, one.numbers[0]))
         indices = {number: index for index, one in enumerate(sure) for number in one.numbers}
         persons = tuple(_person(index, one) for index, one in enumerate(sure))
-        yield Followed(persons, found.face_model_version, indices, kept)
+        yield Followed(persons, version, indices, kept)
 
 
 def joined(ended: Sequence[Track], calibration: Calibration) -> list[_Known]:
-    """The people whose tracks they are: each track is the person's it is most like, if it is like one enough."""
+    """The people whose tracks they are: each track is the person's whose face it shows, or else of somebody who looked
+    like it a moment before. Nobody has two tracks at one time."""
     same, other = calibration.cosine_at(SAME_FACE), calibration.cosine_at(OTHER_FACE)
     known: list[_Known] = []
+    length = max((face.embedding.size for track in ended for face in track.faces), default=1)
+    templates, last_ms = np.zeros((len(ended), length), np.float32), np.zeros(len(ended), np.int64)
     for track in sorted(ended, key=lambda one: (one.first_ms, one.number)):
-        scores = [_sameness(one, track, same, other) for one in known]
-        if scores and max(scores) > 0:
-            n = int(np.argmax(scores))
-            known[n] = _with(known[n], track)
-        else:
+        count = len(known)
+        since = track.first_ms - last_ms[:count]
+        own = tracks.template(track.faces)
+        cosines = np.full(count, -1.0) if own is None else np.where(since > 0, templates[:count] @ own, -1.0)
+        place = int(cosines.argmax()) if count else 0
+        if not count or cosines[place] < same:
+            recent = np.flatnonzero((since > 0) & (since <= MOST_APART_MS))
+            alike = [int(n) for n in recent if own is None or not known[n].faces or cosines[n] >= other]
+            place = _most_like(track, known, alike)
+        if place == count:
             known.append(_alone(track))
+        else:
+            known[place] = _with(known[place], track)
+        theirs = tracks.template(known[place].faces)
+        templates[place] = 0.0 if theirs is None else theirs
+        last_ms[place] = track.last_ms
     return known
 
 
-def _sameness(one: _Known, track: Track, same: float, other: float) -> float:
-    """Over 1 by the face, in 0..1 by what is seen from afar, 0 for somebody else."""
-    if any(start <= track.last_ms and track.first_ms <= end for start, end in one.spans):
-        return 0.0
-    ours, theirs = tracks.template(one.faces), tracks.template(track.faces)
-    cosine = None if ours is None or theirs is None else float(ours @ theirs)
-    if cosine is not None and cosine >= same:
-        return 1 + cosine
-    if cosine is not None and cosine < other:
-        return 0.0
-    if one.appearance is None or track.appearance is None or track.first_ms - one.spans[-1][1] > MOST_APART_MS:
-        return 0.0
-    likeness = float(one.appearance @ track.appearance)
-    return likeness if likeness >= LEAST_LIKENESS else 0.0
+def _most_like(track: Track, known: Sequence[_Known], among: Sequence[int]) -> int:
+    """Who of these looks most like a track from afar; the number of the known for nobody."""
+    best, most = len(known), LEAST_LIKENESS
+    for n in among:
+        seen = known[n].appearance
+        likeness = 0.0 if seen is None or track.appearance is None else float(seen @ track.appearance)
+        if likeness >= most and (best == len(known) or likeness > most):
+            best, most = n, likeness
+    return best
 
 
 def _alone(track: Track) -> _Known:
-    span = (track.first_ms, track.last_ms)
-    return _Known((track.number,), (span,), track.sure_looks, track.appearance, track.faces)
+    return _Known((track.number,), track.first_ms, track.last_ms, track.sure_looks, track.appearance, track.faces)
 
 
 def _with(one: _Known, track: Track) -> _Known:
     return _Known(
         (*one.numbers, track.number),
-        (*one.spans, (track.first_ms, track.last_ms)),
+        one.first_ms,
+        track.last_ms,
         one.sure_looks + track.sure_looks,
         one.appearance if track.appearance is None else track.appearance,
         tracks.best(one.faces + track.faces),
@@ -148,7 +162,7 @@ def _with(one: _Known, track: Track) -> _Known:
 
 
 def _person(index: int, one: _Known) -> Person:
-    return Person(index, one.spans[0][0], max(end for _, end in one.spans), tracks.template(one.faces))
+    return Person(index, one.first_ms, one.last_ms, tracks.template(one.faces))
 
 
 def _keep(kept: IO[bytes], at_ms: int, seen: list[SeenPerson]) -> None:

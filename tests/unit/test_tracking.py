@@ -250,5 +250,7 @@ def test_the_face_model_of_the_looks_decides_what_is_alike() -> None:
     unknown = [(at_ms, replace(seen, face_model_version="0")) for at_ms, seen in looks(3, [LEFT_TO_RIGHT])]
     with pytest.raises(KeyError), people.followed(unknown):
         pass
+    with pytest.raises(ValueError, match="models"), people.followed([*looks(3, [LEFT_TO_RIGHT]), *unknown]):
+        pass
     with people.followed(looks(3, [LEFT_TO_RIGHT])) as followed:
         assert followed.face_model_version == CALIBRATION.face_model_version
