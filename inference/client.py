@@ -17,6 +17,7 @@ from inference.pipelines.request import (
     FacesRequest,
     LabelsRequest,
     ModerationRequest,
+    PersonsRequest,
     PictureRequest,
     ProtectiveEquipmentRequest,
     TextRequest,
@@ -26,6 +27,7 @@ from inference.types import (
     FacesResult,
     LabelsResult,
     ModerationResult,
+    PersonsResult,
     Pixels,
     ProtectiveEquipmentResult,
     TextResult,
@@ -131,6 +133,18 @@ class InferenceClient:
     def protective_equipment(self, image: bytes | Pixels, *, request_id: str = "") -> ProtectiveEquipmentResult:
         """The persons of a picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
         return wire.decode_protective_equipment(self._ask(ProtectiveEquipmentRequest(), image, request_id))
+
+    def persons(
+        self,
+        image: bytes | Pixels,
+        *,
+        face_model_version: str | None = None,
+        min_side: int = 80,
+        request_id: str = "",
+    ) -> PersonsResult:
+        """The bodies and faces of a picture, for following people over time. Raises what `faces` does."""
+        asked = PersonsRequest(face_model_version=face_model_version, min_side=min_side)
+        return wire.decode_persons(self._ask(asked, image, request_id))
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""

@@ -90,13 +90,14 @@ def tiles(width: int, height: int) -> list[Tile]:
     return [(left, top, wide, high) for top in (0, height - high) for left in (0, width - wide)]
 
 
-def of_tile(objects: Objects, tile: Tile, width: int, height: int) -> Objects:
-    """The objects seen in a part of a picture of that size, pixels, without those that the part cuts off."""
+def of_tile(objects: Objects, tile: Tile, width: int, height: int, margin: float = EDGE_PIXELS) -> Objects:
+    """The objects seen in a part of a picture of that size, pixels, without those that the part cuts off: those that
+    come within `margin` pixels of its edge, where that is not the picture's."""
     left, top, wide, high = tile
     boxes = objects.boxes * [wide, high, wide, high] + [left, top, 0, 0]
     near, far = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    cut_near = (near < np.array([left, top]) + EDGE_PIXELS) & (np.array([left, top]) > 0)
-    cut_far = (far > np.array([left + wide, top + high]) - EDGE_PIXELS) & (
+    cut_near = (near < np.array([left, top]) + margin) & (np.array([left, top]) > 0)
+    cut_far = (far > np.array([left + wide, top + high]) - margin) & (
         np.array([left + wide, top + high]) < [width, height]
     )
     whole = ~(cut_near | cut_far).any(axis=1)

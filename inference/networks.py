@@ -33,6 +33,7 @@ from inference.pipelines.face_attributes import AttributeNetworks
 from inference.pipelines.faces import FaceNetworks
 from inference.pipelines.labels import LabelNetworks
 from inference.pipelines.moderation import ModerationNetworks
+from inference.pipelines.persons import PersonNetworks
 from inference.pipelines.protective_equipment import EquipmentNetworks, OwnDetector
 from inference.pipelines.scene import SceneNetworks
 from inference.pipelines.text import TextNetworks
@@ -83,6 +84,7 @@ class Networks:
     moderation: ModerationNetworks
     text: TextNetworks
     equipment: EquipmentNetworks
+    persons: PersonNetworks
     chores: Executor
 
 
@@ -119,14 +121,17 @@ def load(settings: ModelServerSettings) -> Networks:
     """
     loader = Loader(settings)
     faces, seen = _faces(loader), _scene(loader)
-    curves = (similarity.curve(settings.pack, measure) for measure in ("object_score", "class_probability"))
+    scores, probabilities = (
+        similarity.curve(settings.pack, measure) for measure in ("object_score", "class_probability")
+    )
     return Networks(
         faces=faces,
         scene=seen,
-        labels=labels.of_pack(seen, faces, *curves),
+        labels=labels.of_pack(seen, faces, scores, probabilities),
         moderation=_moderation(loader, seen),
         text=_text(loader),
         equipment=_equipment(loader, faces, seen),
+        persons=PersonNetworks(seen, faces, scores, loader.chores),
         chores=loader.chores,
     )
 

@@ -25,11 +25,13 @@ from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
 from inference.pipelines.labels import find_labels
 from inference.pipelines.moderation import moderate
+from inference.pipelines.persons import find_persons
 from inference.pipelines.protective_equipment import find_equipment
 from inference.pipelines.request import (
     FacesRequest,
     LabelsRequest,
     ModerationRequest,
+    PersonsRequest,
     PictureRequest,
     ProtectiveEquipmentRequest,
     TextRequest,
@@ -129,6 +131,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         task(TextRequest, lambda picture, asked, loaded: find_text(picture, loaded.text)),
         task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
         task(ProtectiveEquipmentRequest, lambda picture, _, loaded: find_equipment(picture, loaded.equipment)),
+        task(PersonsRequest, lambda picture, asked, loaded: find_persons(picture, asked, loaded.persons)),
         Route("/requests/{request_id}", take_back, methods=["DELETE"]),
         Route("/status", status),
         Route("/healthz", alive),

@@ -14,6 +14,11 @@ from typing import Any
 from inference.packs import catalogue
 
 DEFAULT_PACK = "base"
+COSINE_ERROR = 1e-6
+"""Of float32 sums; without this room a threshold of 100 would miss identical faces."""
+LEAST_IDENTIFICATION = 50.0
+"""Confidence of a face that counts as recognised: at it, one in a hundred faces of people outside a gallery would be
+taken for somebody."""
 
 _PACKS: dict[str, None] = {}
 """Packs in use beside those that come with OpenRek."""

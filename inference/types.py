@@ -304,3 +304,26 @@ class ProtectiveEquipmentResult:
     """Persons of one picture, at most 15, the largest. All confidences are 50..100: what is less sure is left out."""
 
     persons: tuple[Person, ...]
+
+
+@dataclass(frozen=True)
+class Body:
+    """A person's box; `appearance` as of inference.appearance."""
+
+    box: Box
+    confidence: float
+    appearance: bytes
+
+
+@dataclass(frozen=True)
+class PersonsResult:
+    """The bodies, surest first, and the faces, largest first, of one picture, each found on its own; `appearance` is
+    the whole picture's. `width` and `height` are of the upright picture, pixels; the faces' embeddings are of
+    `face_model_version`."""
+
+    width: int
+    height: int
+    bodies: tuple[Body, ...]
+    faces: tuple[Face, ...]
+    appearance: bytes
+    face_model_version: str

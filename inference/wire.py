@@ -11,6 +11,7 @@ from inference.types import (
     FacesResult,
     LabelsResult,
     ModerationResult,
+    PersonsResult,
     ProtectiveEquipmentResult,
     TextResult,
 )
@@ -54,6 +55,10 @@ def decode_protective_equipment(data: bytes) -> ProtectiveEquipmentResult:
     return _PROTECTIVE_EQUIPMENT.decode(data)
 
 
+def decode_persons(data: bytes) -> PersonsResult:
+    return _PERSONS.decode(data)
+
+
 def _vector_to_bytes(value: object) -> bytes:
     if isinstance(value, np.ndarray):
         return value.astype("<f4", copy=False).tobytes()
@@ -76,3 +81,4 @@ _LABELS = msgspec.msgpack.Decoder(LabelsResult)
 _MODERATION = msgspec.msgpack.Decoder(ModerationResult)
 _TEXT = msgspec.msgpack.Decoder(TextResult)
 _PROTECTIVE_EQUIPMENT = msgspec.msgpack.Decoder(ProtectiveEquipmentResult)
+_PERSONS = msgspec.msgpack.Decoder(PersonsResult, dec_hook=_vector_from_bytes)

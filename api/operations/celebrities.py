@@ -15,10 +15,7 @@ from storage.collections import Collection
 from vectorindex.client import UnknownCollection
 
 MOST_FACES = 64
-LEAST_CONFIDENCE = 50.0
-"""Of a face that counts as recognised: at it, one in a hundred faces of other people would be taken for somebody."""
-
-COSINE_ERROR = 1e-6
+LEAST_CONFIDENCE = similarity.LEAST_IDENTIFICATION
 
 
 def recognize_celebrities(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +56,7 @@ def get_celebrity_info(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> dict[int, tuple[Celebrity, float]]:
     """By place in `faces`: who it is, and with which confidence. Each face on its own."""
     identification = similarity.of_version(gallery.face_model_version).identification
-    least = identification.cosine_at(LEAST_CONFIDENCE, gallery.user_count) - COSINE_ERROR
+    least = identification.cosine_at(LEAST_CONFIDENCE, gallery.user_count) - similarity.COSINE_ERROR
     nearest: dict[int, tuple[UUID, float]] = {}
     try:
         for place, face in enumerate(faces):

@@ -27,9 +27,6 @@ DEFAULT_MOST_FACES = 4096
 DEFAULT_MOST_USERS = 500
 """The real defaults of these two are not documented; all that the range allows loses no match."""
 
-COSINE_ERROR = 1e-6
-"""Of float32 sums; without this room a threshold of 100 would miss identical faces."""
-
 
 @again_if_the_model_changed
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +181,7 @@ def _nearest(
     From an index no older than the collection row that the caller read, and perhaps of another face model.
     """
     calibration = similarity.of_version(collection.face_model_version)
-    least = calibration.cosine_at(threshold) - COSINE_ERROR
+    least = calibration.cosine_at(threshold) - similarity.COSINE_ERROR
     at_least = collection.version
     try:
         near = ctx.services.index.search(collection.id, kind, at_least, embedding, most, least, exclude=leave_out)

@@ -6,7 +6,6 @@ from uuid import UUID
 from api.context import Context
 from api.operations.idempotency import once
 from api.operations.rendering import percent, user_status
-from api.operations.search import COSINE_ERROR
 from inference import similarity
 from inference.similarity import Calibration
 from storage import collections, users
@@ -73,7 +72,7 @@ def associate_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
             name = request["CollectionId"]
             collection = collections.get(connection, ctx.tenant, name)
             calibration = similarity.of_version(collection.face_model_version)
-            least = calibration.cosine_at(threshold) - COSINE_ERROR
+            least = calibration.cosine_at(threshold) - similarity.COSINE_ERROR
             outcome = users.associate(
                 connection, ctx.tenant, name, request["UserId"], wanted, least, MOST_FACES_OF_A_USER
             )

@@ -13,11 +13,9 @@ import numpy as np
 from inference import covers, figures
 from inference.batcher import Batcher
 from inference.covers import Cover
-from inference.figures import Figure, Part, Tile
-from inference.models import object_detector
+from inference.figures import Figure, Part
 from inference.models import protective_equipment_detector as detector
 from inference.models.face_detector import Detections
-from inference.models.object_detector import Objects
 from inference.models.protective_equipment_detector import Fitted, Item
 from inference.pictures import Picture
 from inference.pipelines import faces, scene
@@ -58,8 +56,11 @@ async def find_equipment(picture: Picture, networks: EquipmentNetworks) -> Prote
 
 
 async def _find(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEquipmentResult:
-    objects, seen = await asyncio.gather(_objects(picture, networks), faces.detect(picture, networks.faces))
     height, width = picture.pixels.shape[:2]
+    parts = figures.tiles(width, height)
+    objects, seen = await asyncio.gather(
+        scene.objects_by_parts(picture, parts, networks.scene), faces.detect(picture, networks.faces)
+    )
     boxes, scores = figures.candidates(objects, width, height)
     people = await _figures(picture.pixels, boxes, scores, seen, networks)
     found = [(person, _parts(person, seen, width, height, networks)) for person in people]
@@ -70,21 +71,6 @@ async def _find(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEqui
     return ProtectiveEquipmentResult(
         tuple(_person(*one, equipment, width, height) for one, equipment in zip(found, worn, strict=True))
     )
-
-
-async def _objects(picture: Picture, networks: EquipmentNetworks) -> Objects:
-    """Of the whole picture and, where it is large, of its parts."""
-    image = picture.pixels
-    height, width = image.shape[:2]
-
-    async def look(tile: Tile) -> Objects:
-        left, top, wide, high = tile
-        part = image[top : top + high, left : left + wide]
-        fitted = await asyncio.get_running_loop().run_in_executor(networks.chores, object_detector.fit, part)
-        return figures.of_tile(await networks.scene.detector.submit(fitted), tile, width, height)
-
-    parts = map(look, figures.tiles(width, height))
-    return figures.joined(await asyncio.gather(scene.objects(picture, networks.scene), *parts))
 
 
 async def _figures(

@@ -90,3 +90,13 @@ class ProtectiveEquipmentRequest(PictureRequest):
     task = "protective_equipment"
     min_side: int = 64
     max_side: int = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonsRequest(PictureRequest):
+    """Bodies and faces, those with landmarks and pose from the mesh and with embeddings of `face_model_version`, of the
+    default pack where that is not given."""
+
+    task = "persons"
+    min_side: int = 80
+    face_model_version: str | None = None

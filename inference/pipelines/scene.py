@@ -1,12 +1,14 @@
 """What the networks that look at whole pictures say, once for all pipelines that ask."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from inference import figures
 from inference.batcher import Batcher
+from inference.figures import Tile
 from inference.models import image_classifier, object_detector
 from inference.models.image_classifier import Classes
 from inference.models.object_detector import Objects
@@ -30,6 +32,25 @@ async def objects(picture: Picture, networks: SceneNetworks) -> Objects:
     return await picture.once(
         "objects", lambda: _ask(picture.pixels, object_detector.fit, networks.detector, networks.chores)
     )
+
+
+async def objects_by_parts(
+    picture: Picture, tiles: Sequence[Tile], networks: SceneNetworks, margin: float = figures.EDGE_PIXELS
+) -> Objects:
+    """The objects of the whole picture and of its parts, each perhaps several times; `margin` is of_tile's.
+
+    Raises Overloaded.
+    """
+    image = picture.pixels
+    height, width = image.shape[:2]
+
+    async def look(tile: Tile) -> Objects:
+        left, top, wide, high = tile
+        part = image[top : top + high, left : left + wide]
+        found = await _ask(part, object_detector.fit, networks.detector, networks.chores)
+        return figures.of_tile(found, tile, width, height, margin)
+
+    return figures.joined(await asyncio.gather(objects(picture, networks), *map(look, tiles)))
 
 
 async def classes(picture: Picture, networks: SceneNetworks) -> Classes:

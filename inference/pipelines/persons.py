@@ -1,0 +1,88 @@
+"""Bodies and faces of one picture, as the tracker of a video wants them: with what tells a person again."""
+
+import asyncio
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from inference import appearance
+from inference.figures import Tile
+from inference.models.object_detector import CLASSES, Objects
+from inference.pictures import Picture
+from inference.pipelines import scene
+from inference.pipelines.faces import LANDMARKS, FaceNetworks, find_faces
+from inference.pipelines.request import FacesRequest, PersonsRequest
+from inference.pipelines.scene import SceneNetworks
+from inference.similarity import Curve
+from inference.types import Body, Box, Face, PersonsResult, Pixels
+
+HALF_SHARE = 0.6
+"""Of a picture's long side. The detector sees two such halves besides the whole: of people of 80 pixels in 768 x 576 it
+then finds 79 of 100, not 67, as surely; quarters find fewer (docs/accuracy.md, "People over time")."""
+LEAST_SCORE = 0.2
+HALF_MARGIN = 0.04
+"""Of a half's side: whom it cuts off is boxed up to so far from its edge, and seen whole elsewhere."""
+MOST_OVERLAP = 0.65
+"""Intersection over union of the boxes of two people."""
+MOST_BODIES = 100
+
+
+@dataclass(frozen=True)
+class PersonNetworks:
+    """The queues of the networks, shared with other tasks; `scores` maps the object detector's 0..1 to 0..100."""
+
+    scene: SceneNetworks
+    faces: FaceNetworks
+    scores: Curve
+    chores: Executor
+
+
+async def find_persons(picture: Picture, request: PersonsRequest, networks: PersonNetworks) -> PersonsResult:
+    """The surest 100 bodies and the largest 100 faces. Raises UnknownFaceModel, Overloaded."""
+    asked = FacesRequest(embed="all", face_model_version=request.face_model_version, attributes=("default",))
+    height, width = picture.pixels.shape[:2]
+    objects, faces = await asyncio.gather(
+        scene.objects_by_parts(
+            picture, halves(width, height), networks.scene, HALF_MARGIN * HALF_SHARE * max(width, height)
+        ),
+        find_faces(picture, asked, networks.faces),
+    )
+    loop = asyncio.get_running_loop()
+    bodies = await loop.run_in_executor(networks.chores, _bodies, picture.pixels, objects, networks.scores)
+    colours = await loop.run_in_executor(networks.chores, appearance.of_picture, picture.pixels)
+    version = request.face_model_version or networks.faces.calibration.face_model_version
+    return PersonsResult(width, height, bodies, tuple(map(_with_five_points, faces.faces)), colours, version)
+
+
+def halves(width: int, height: int) -> list[Tile]:
+    """The two overlapping halves of a picture of that size, pixels."""
+    if width >= height:
+        wide = round(width * HALF_SHARE)
+        return [(left, 0, wide, height) for left in (0, width - wide)]
+    high = round(height * HALF_SHARE)
+    return [(0, top, width, high) for top in (0, height - high)]
+
+
+def persons(objects: Objects, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of people, surest first: float64 [N, 4] left, top, width, height in pixels, and scores [N], 0..1."""
+    chosen = (objects.classes == CLASSES.index("person")) & (objects.scores >= LEAST_SCORE)
+    boxes = objects.boxes[chosen].astype(np.float64) * [width, height, width, height]
+    scores = objects.scores[chosen].astype(np.float64)
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), LEAST_SCORE, MOST_OVERLAP)
+    order = np.asarray(kept, np.intp).reshape(-1)[:MOST_BODIES]
+    return boxes[order], scores[order]
+
+
+def _with_five_points(face: Face) -> Face:
+    return replace(face, landmarks=tuple(point for point in face.landmarks if point.kind in LANDMARKS))
+
+
+def _bodies(image: Pixels, objects: Objects, scores: Curve) -> tuple[Body, ...]:
+    height, width = image.shape[:2]
+    boxes, sure = persons(objects, width, height)
+    return tuple(
+        Body(Box(*(box / [width, height, width, height]).tolist()), scores.up(float(score)), seen)
+        for box, score, seen in zip(boxes, sure, appearance.of_boxes(image, boxes), strict=True)
+    )
