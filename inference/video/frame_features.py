@@ -1,12 +1,16 @@
 """What segments are found by: a few numbers of every frame, and how it differs from the next."""
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
-from av import VideoFrame
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from inference.video import bars
-from inference.video.container import FULL_RANGE
+from inference.video.frames import Shown
+from inference.video.pixels import is_full_range
 
 Plane = NDArray[np.uint8]
 """uint8 [H, W]: luma, or a colour difference."""
@@ -42,11 +46,37 @@ Features = NDArray[np.void]
 """[N] of FEATURES."""
 
 
-def measure(frame: VideoFrame, at_ms: int, full_range: bool, black_threshold: float) -> tuple[Features, Plane]:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A frame with its features, [1]; it is shown until `until_ms`, None for the last of a video."""
+
+    features: Features
+    shown: Shown
+    until_ms: int | None = None
+
+
+def measured(frames: Iterable[Shown], black_threshold: float) -> Iterator[Measured]:
+    """The frames of one part, without the one of the next, as `frames.decoded` gives them. `sound` is left SILENT.
+
+    black_threshold: 0..1 of the range from black to white, under which a pixel is black.
+    """
+    last: tuple[Measured, Plane] | None = None
+    for shown in frames:
+        features, small = measure(shown.picture, shown.at_ms, black_threshold)
+        if last is not None:
+            last[0].features["unmatched"] = unmatched(last[1], small)
+            yield replace(last[0], until_ms=shown.at_ms)
+        last = None if shown.is_next_part else (Measured(features, shown), small)
+    if last is not None:
+        yield last[0]
+
+
+def measure(frame: VideoFrame, at_ms: int, black_threshold: float) -> tuple[Features, Plane]:
     """The features of one frame, [1] (`unmatched` and `sound` are left 0 and SILENT), and its luma of SEARCH.
 
     black_threshold: 0..1 of the range from black to white, under which a pixel is black.
     """
+    full_range = is_full_range(frame)
     luma, blue, red = planes(frame)
     outline = _full(cv2.resize(luma, OUTLINE[::-1], interpolation=cv2.INTER_AREA), full_range)
     small = cv2.resize(outline, SEARCH[::-1], interpolation=cv2.INTER_AREA)
@@ -96,10 +126,6 @@ def black_limit(threshold: float, full_range: bool) -> float:
     """The luma under which a pixel is black."""
     low, high = (0, 255) if full_range else (16, 235)
     return low + threshold * (high - low)
-
-
-def is_full_range(frame: VideoFrame) -> bool:
-    return frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj")
 
 
 def planes(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:

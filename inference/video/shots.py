@@ -4,7 +4,7 @@ A hard cut is told from motion, flashes and noise by seven measures of the step 
 logistic curve. Soft changes are found in `dissolves`. Neither they nor black frames belong to a shot.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ WEIGHTS = (-30.0, 0.8, 2.04, 6.95, 2.07, 1.79, 12.65, 2.82)
 LIKELY = 0.5
 SURE = 0.95
 """A cut as sure as this is no step of a soft change that it makes the most of."""
+LEAST_SHOT = 5
+"""Frames; fewer beside a soft change or black are the rest of a fade. Between hard cuts one frame is a shot."""
 LEAST_DARK = 3
 """Black frames in a row that end a shot even where no change was found."""
 
@@ -42,15 +44,16 @@ class Change:
     certainty: float
 
 
-def shots(features: Features, least_confidence: float = 50.0) -> list[Shot]:
-    """The shots of a whole video, in order, whose confidence (0..100) is enough. A shot's confidence is that of the less
-    sure of its ends; those of the video, and black frames, are sure."""
-    found = []
-    for first, end, sure in _between(changes(features), len(features)):
-        for black, low, high in runs(_long_dark(features[first:end])):
-            if not black:
-                found.append((first + low, first + high - 1, 100 * sure))
-    kept = [shot for shot in found if shot[2] >= least_confidence]
+def shots(features: Features, found: Sequence[Change], least_confidence: float) -> list[Shot]:
+    """The shots of a whole video between the changes found in it, in order, whose confidence (0..100) is enough. A
+    shot's confidence is that of the less sure of its ends; those of the video, and black frames, are sure."""
+    hard = {0, len(features)} | {change.first for change in found if change.first == change.end}
+    kept = []
+    for first, end, sure in _between(found, len(features)):
+        for is_black, low, high in runs(_long_dark(features[first:end])):
+            is_cut_out = {first + low, first + high} <= hard
+            if not is_black and 100 * sure >= least_confidence and (is_cut_out or high - low >= LEAST_SHOT):
+                kept.append((first + low, first + high - 1, 100 * sure))
     return [
         Shot(index, confidence, first, last, int(features["at_ms"][first]), int(features["at_ms"][last]))
         for index, (first, last, confidence) in enumerate(kept)
@@ -132,7 +135,7 @@ def _chunks(features: Features) -> Iterator[tuple[Features, int, int]]:
         yield features[low : start + CHUNK + margin], start - low, start - low + CHUNK
 
 
-def _between(found: list[Change], frames: int) -> Iterator[tuple[int, int, float]]:
+def _between(found: Sequence[Change], frames: int) -> Iterator[tuple[int, int, float]]:
     """First frame, end and certainty of each stretch between changes."""
     start, sure = 0, 1.0
     for change in found:

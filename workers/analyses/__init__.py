@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
-from workers.analyses import labels
+from workers.analyses import labels, segments
 from workers.services import WorkerServices
 
 
@@ -22,4 +22,5 @@ class Analysis:
 
 ANALYSES: Mapping[str, Analysis] = {
     "labels": Analysis(labels.look, labels.conclude),
+    "segments": Analysis(segments.look, segments.conclude),
 }
