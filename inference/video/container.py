@@ -1,10 +1,10 @@
 """Opens videos: what they are, and where they can be split."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import BinaryIO, NoReturn
 
 import av
@@ -14,9 +14,12 @@ from av.video.stream import VideoStream
 
 from inference.errors import InvalidVideo
 from inference.video import limits
+from inference.video.packets import VideoPacket
 from inference.video.pixels import is_full_range, upright_size
 from inference.video.types import AudioInfo, Part, VideoInfo
 
+SOUND_CODECS = ("aac", "mp3", "ac3")
+"""Those that opening may look into where a file's headers do not tell what the sound is; it is never decoded."""
 USUAL_RATE = Fraction(25)
 """Frames a second of a video that does not tell: what DV and many cameras have."""
 
@@ -27,11 +30,16 @@ def opened(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
 
     Raises InvalidVideo, also for what goes wrong inside the block; errors of the file itself pass through.
     """
-    options = {"format_whitelist": limits.FORMATS, "codec_whitelist": ",".join((*limits.CODECS, "aac", "mp3", "ac3"))}
+    allowed = {"format_whitelist": limits.FORMATS, "codec_whitelist": ",".join((*limits.CODECS, *SOUND_CODECS))}
     file.seek(0)
     try:
         with av.open(
-            file, "r", container_options=options, metadata_errors="replace", io_open=_refuse_other_files
+            file,
+            "r",
+            container_options=allowed,
+            options={"max_pixels": str(limits.MOST_PIXELS)},
+            metadata_errors="replace",
+            io_open=_refuse_other_files,
         ) as container:
             yield container, _video_stream(container)
     except av.FFmpegError as error:
@@ -44,11 +52,12 @@ def probe(file: BinaryIO) -> VideoInfo:
     Raises InvalidVideo: not an MP4, MOV or AVI file, no video, of another codec, beyond the limits, truncated, or with
     a first frame that cannot be decoded.
     """
+    size = file.seek(0, os.SEEK_END)
     with opened(file) as (container, stream):
-        _refuse_truncated(file, stream)
+        _refuse_truncated(stream, size)
         first = _first_frame(container, stream)
         width, height = upright_size(first)
-        rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
+        rate = _rate(stream)
         duration_ms = _milliseconds(stream.duration, stream.time_base) or (container.duration or 0) // 1000
         if duration_ms > limits.MOST_SECONDS * 1000:
             raise InvalidVideo(f"The video is longer than the maximum of {limits.MOST_SECONDS // 3600} hours.")
@@ -94,19 +103,39 @@ def has_display_times(container: InputContainer) -> bool:
 def _starts(container: InputContainer, stream: VideoStream, seconds: float) -> Iterator[int]:
     """The times of the key frames at which the second and later parts start, in ticks."""
     least = Fraction(seconds) / ticks(stream)
-    # Of the index all times are those of decoding; when a frame is shown is told by its packet.
     keys = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
-    if not keys:
+    first = next(container.demux(stream)).pts
+    if first is None or not keys:
         return
-    latest_key, latest_start = keys[0], None
+    # The index has times of decoding. When a frame is shown is told by its packet, and seeking goes by about that.
+    delay = max(0, first - keys[0])
+    latest = first
     for key in keys[1:]:
-        if key - latest_key < least:
+        if key + delay - latest < least:
             continue
-        container.seek(key, stream=stream)
+        container.seek(key + delay, stream=stream)
         packet = next(container.demux(stream))
-        if packet.pts is not None and packet.is_keyframe and (latest_start is None or packet.pts > latest_start):
-            latest_key, latest_start = key, packet.pts
-            yield packet.pts
+        if packet.is_keyframe and packet.pts is not None and packet.pts - latest >= least:
+            latest = packet.pts
+            yield latest
+
+
+def demuxed(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
+    """The stream's packets but the empty ones: those that AVI has for a frame shown on, and the one at the end."""
+    return (packet for packet in container.demux(stream) if packet.size)
+
+
+def decode(
+    stream: VideoStream, packets: Iterable["VideoPacket | None"]
+) -> Iterator[tuple["VideoPacket | None", list[VideoFrame]]]:
+    """Each packet that can be decoded, and the frames that then come out of the decoder. With None, which ends the
+    packets too, it gives the rest of its frames, and starts afresh."""
+    decoder = stream.codec_context
+    for packet in chain(packets, [None]):
+        with suppress(av.InvalidDataError):
+            yield packet, decoder.decode(packet)
+        if packet is None:
+            decoder.flush_buffers()
 
 
 def ticks(stream: VideoStream) -> Fraction:
@@ -133,18 +162,28 @@ def _video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def _refuse_truncated(file: BinaryIO, stream: VideoStream) -> None:
+def _refuse_truncated(stream: VideoStream, size: int) -> None:
     entries = stream.index_entries
     if len(entries):
         last = entries[len(entries) - 1]
-        if last.pos + last.size > file.seek(0, os.SEEK_END):
+        if last.pos + last.size > size:
             raise InvalidVideo("The video is truncated: the file ends before its last frame.")
 
 
 def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
-    for frame in container.decode(stream):
-        return frame
-    raise InvalidVideo("The video has no frames.")
+    for _, pictures in decode(stream, demuxed(container, stream)):
+        for picture in pictures:
+            return picture
+    raise InvalidVideo("The video has no frames that can be decoded.")
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """The rate that the frames' times follow, or their average where they follow none.
+
+    The last frame's duration, which is often wrong, counts in the average.
+    """
+    average, base = stream.average_rate or stream.guessed_rate or USUAL_RATE, stream.base_rate
+    return base if base and abs(average / base - 1) < Fraction(1, 100) else average
 
 
 def _refuse_other_files(_url: str, _flags: int, _options: dict[str, str]) -> NoReturn:

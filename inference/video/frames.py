@@ -6,14 +6,12 @@ parts of a video together yield what the whole would.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice, takewhile
 from math import ceil
 from typing import BinaryIO
 
-import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Discard
@@ -22,7 +20,7 @@ from av.video.stream import VideoStream
 
 from inference.errors import InvalidVideo
 from inference.video import limits
-from inference.video.container import has_display_times, opened, ticks
+from inference.video.container import decode, demuxed, has_display_times, opened, ticks
 from inference.video.packets import MOST_REORDERED, VideoPacket, marked, needed
 from inference.video.pixels import Converter
 from inference.video.types import Frame, Part
@@ -104,7 +102,7 @@ def _prepare(container: InputContainer, stream: VideoStream, threads: int) -> No
 
 def _packets(container: InputContainer, stream: VideoStream, part: Part) -> tuple[_Clock, Iterator[VideoPacket]]:
     """The video's clock, and its packets from the key frame on that a part starts with, or one before."""
-    packets = _demuxed(container, stream)
+    packets = demuxed(container, stream)
     peeked: list[VideoPacket] = []
     first: int | None = None
     for packet in islice(packets, MOST_REORDERED):
@@ -125,18 +123,13 @@ def _from(container: InputContainer, stream: VideoStream, start: int) -> Iterato
     target = start
     while True:
         container.seek(target, stream=stream)
-        packets = _demuxed(container, stream)
+        packets = demuxed(container, stream)
         key = next(packets, None)
         if key is None:
             return iter(())
         if key.pts is None or key.dts is None or key.pts <= start or key.dts > target:
             return chain([key], packets)
         target = key.dts - 1
-
-
-def _demuxed(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """Without the empty packets: those that AVI has for a frame shown on, and the one that ends the stream."""
-    return (packet for packet in container.demux(stream) if packet.size)
 
 
 def _chosen(
@@ -193,7 +186,7 @@ def _sampled(
 
 def _timed(stream: VideoStream, packets: Iterable["VideoPacket | None"]) -> Iterator[tuple[int, VideoFrame]]:
     """Decoded frames and when they are shown."""
-    for _, pictures in _decode(stream, packets):
+    for _, pictures in decode(stream, packets):
         for picture in pictures:
             if picture.pts is not None:
                 yield picture.pts, picture
@@ -203,22 +196,9 @@ def _in_order(stream: VideoStream, packets: Iterable[VideoPacket]) -> Iterator[t
     """Decoded frames and when they are shown, where packets have times of decoding only: the first frame shown takes
     the first time, and so on."""
     times: deque[int] = deque()
-    for packet, pictures in _decode(stream, packets):
+    for packet, pictures in decode(stream, packets):
         if packet is not None and packet.dts is not None:
             times.append(packet.dts)
         for picture in pictures:
             if times:
                 yield times.popleft(), picture
-
-
-def _decode(
-    stream: VideoStream, packets: Iterable["VideoPacket | None"]
-) -> Iterator[tuple["VideoPacket | None", list[VideoFrame]]]:
-    """Each packet that can be decoded, and the frames that then come out of the decoder. With None it gives the rest
-    of its frames, and starts afresh."""
-    decoder = stream.codec_context
-    for packet in chain(packets, [None]):
-        with suppress(av.InvalidDataError):
-            yield packet, decoder.decode(packet)
-        if packet is None:
-            decoder.flush_buffers()

@@ -1,4 +1,4 @@
-"""SMPTE timecodes of frame numbers (SMPTE ST 12-1), for video without a timecode track: the first frame is 00:00:00:00."""
+"""SMPTE timecodes of frame numbers (ST 12-1), for video without a timecode track: the first frame is 00:00:00:00."""
 
 from fractions import Fraction
 
