@@ -8,6 +8,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 
 from inference.types import Pixels
 
@@ -107,12 +109,12 @@ def shot(picture: Pixels, count: int, motion: str, random: np.random.Generator) 
             left = int((n - moment) * width / 12)
             frame[height // 6 :, max(0, left) : max(0, left + width // 2)] = block
         if motion == "flash" and n in (moment, moment + 1):
-            frame = np.clip(frame.astype(np.float32) * 1.5 + (140 if n == moment else 60), 0, 255).astype(np.uint8)
+            frame = np.clip(frame.astype(np.float32) * 1.5 + (140 if n == moment else 60), 0, 255)
         if motion == "light":
-            frame = _scaled(frame, 0.75 + 0.25 * np.sin(n / 6))
+            frame = _scaled(np.asarray(frame, np.uint8), 0.75 + 0.25 * np.sin(n / 6))
         if motion == "noise":
-            frame = np.clip(frame + random.normal(0, 14, frame.shape), 0, 255).astype(np.uint8)
-        yield frame
+            frame = np.clip(frame + random.normal(0, 14, frame.shape), 0, 255)
+        yield np.asarray(frame, np.uint8)
 
 
 def write(
@@ -138,7 +140,19 @@ def write(
             _add_sound(container, track, sound, len(frames) / rate)
 
 
-def _add_sound(container: av.container.OutputContainer, track, sound, seconds: Fraction) -> None:  # type: ignore[no-untyped-def]
+def procedural(seed: int) -> Pixels:
+    """A picture of random blocks or clouds of random colours, uint8 [500, 800, 3]."""
+    random = np.random.default_rng(seed)
+    cells = int(random.integers(2, 40))
+    blocks = random.integers(0, 255, (cells, int(cells * 1.6) + 1, 3)).astype(np.uint8)
+    smooth = int(random.choice([cv2.INTER_CUBIC, cv2.INTER_NEAREST]))
+    picture = cv2.resize(blocks, (800, 500), interpolation=smooth).astype(np.float64)
+    return np.clip(picture * random.uniform(0.3, 1) + random.uniform(0, 60), 0, 255).astype(np.uint8)
+
+
+def _add_sound(
+    container: OutputContainer, track: AudioStream, sound: Callable[[float], float], seconds: Fraction
+) -> None:
     times = np.arange(int(seconds * 48000)) / 48000
     tone = np.array([sound(second) for second in np.arange(0, float(seconds) + 0.01, 0.01)], np.float32)
     samples = (np.sin(2 * np.pi * 440 * times) * tone[(times * 100).astype(int)]).astype(np.float32)
@@ -153,8 +167,8 @@ def _mix(join: str, before: Pixels, after: Pixels, share: float) -> Pixels:
     if join == "wipe":
         edge = round(before.shape[1] * share)
         return np.hstack([after[:, :edge], before[:, edge:]])
-    return cv2.addWeighted(before, 1 - share, after, share, 0)  # type: ignore[no-any-return]
+    return np.asarray(cv2.addWeighted(before, 1 - share, after, share, 0), np.uint8)
 
 
 def _scaled(frame: Pixels, gain: float) -> Pixels:
-    return cv2.convertScaleAbs(frame, alpha=gain)  # type: ignore[no-any-return]
+    return np.asarray(cv2.convertScaleAbs(frame, alpha=gain), np.uint8)

@@ -1,8 +1,12 @@
 """Colour bars: the six colours of SMPTE, EBU and RP 219 bars, in their order, as upright stripes of equal width."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from inference.video.runs import runs
 
 LOOKED_AT = (24, 128)
 """Rows and columns that a frame is reduced to."""
@@ -34,7 +38,9 @@ def fit(luma: NDArray[np.uint8], chroma: tuple[NDArray[np.uint8], NDArray[np.uin
     return max(_fit(light, differences, colored, hues) for hues in _HUES)
 
 
-def _fit(light: NDArray[np.float32], differences: NDArray[np.float32], colored: NDArray[np.bool_], hues) -> float:  # type: ignore[no-untyped-def]
+def _fit(
+    light: NDArray[np.float32], differences: NDArray[np.float32], colored: NDArray[np.bool_], hues: NDArray[np.float32]
+) -> float:
     angles = np.degrees(np.arctan2(differences[1], differences[0]))
     errors = np.abs((angles[:, None] - hues + 180) % 360 - 180)
     nearest = np.where(colored & (errors.min(1) < HUE_ERROR), errors.argmin(1), -1)
@@ -43,21 +49,16 @@ def _fit(light: NDArray[np.float32], differences: NDArray[np.float32], colored: 
         return 0.0
     inner = [np.arange(first + 1, end - 1) for _, first, end in stripes]
     brightness = [float(np.median(light[:, columns])) for columns in inner]
-    if any(after >= before for before, after in zip(brightness, brightness[1:], strict=False)):
+    if any(after >= before for before, after in pairwise(brightness)):
         return 0.0
     centers = np.array([(first + end) / 2 for _, first, end in stripes])
     steps = np.diff(centers)
     hue = float(np.mean([errors[columns, kind].mean() for kind, columns in enumerate(inner)]))
     width = float(np.abs(steps / np.median(steps) - 1).max())
-    uneven = float(np.mean([np.median(np.abs(light[:, columns] - np.median(light[:, columns], 0))) for columns in inner]))
+    uneven = float(
+        np.mean([np.median(np.abs(light[:, columns] - np.median(light[:, columns], 0))) for columns in inner])
+    )
     return 100 * max(0.0, 1 - max(hue / HUE_ERROR, width / WIDTH_ERROR, uneven / ROW_ERROR))
-
-
-def runs(values: NDArray[np.integer]) -> list[tuple[int, int, int]]:
-    """(value, first, end) of each stretch of equal values, in order."""
-    edges = np.flatnonzero(np.diff(values)) + 1
-    bounds = [0, *edges.tolist(), len(values)]
-    return [(int(values[first]), first, end) for first, end in zip(bounds, bounds[1:], strict=False)]
 
 
 def _hues(weights: tuple[float, float, float]) -> NDArray[np.float32]:
@@ -65,7 +66,7 @@ def _hues(weights: tuple[float, float, float]) -> NDArray[np.float32]:
     light = COLORS @ np.array(weights, np.float32)
     blue = (COLORS[:, 2] - light) / (2 - 2 * weights[2])
     red = (COLORS[:, 0] - light) / (2 - 2 * weights[0])
-    return np.degrees(np.arctan2(red, blue))
+    return np.asarray(np.degrees(np.arctan2(red, blue)), np.float32)
 
 
 _HUES = tuple(_hues(weights) for weights in WEIGHTS)

@@ -27,25 +27,23 @@ SAME_COLUMN, LEAST_RISE, MOST_RISE, UNEVEN = 0.03, 0.02, 0.85, 0.03
 """Of a line that rolls from one look to the next, of the frame's width and height; lines rise alike up to UNEVEN."""
 SPAN = 0.4
 """Share of the frame's height over which lines are seen that roll, not those of captions that move up by a line."""
-ROLES = frozenset(
-    """
-    director directed producer produced executive written writer writers screenplay story cinematography
-    cinematographer camera edited editor editing editors music composer composed cast starring casting costume costumes
-    makeup sound colour color design designer designed production animation animator effects vfx visual lighting gaffer
-    grip stunts assistant supervisor coordinator photography soundtrack narrator narrated script credits presents film
-    regie kamera musik schnitt drehbuch produktion darsteller ton redaktion kostüme ausstattung
-    réalisation réalisateur scénario musique montage image production interprètes décors costumes
-    dirección director guion guión música montaje fotografía sonido producción reparto
-    regia musica montaggio fotografia sceneggiatura produzione suono
-    """.split()
-)
+_ROLES = """
+director directed producer produced executive written writer writers screenplay story cinematography
+cinematographer camera edited editor editing editors music composer composed cast starring casting costume costumes
+makeup sound colour color design designer designed production animation animator effects vfx visual lighting gaffer
+grip stunts assistant supervisor coordinator photography soundtrack narrator narrated script credits presents film
+regie kamera musik schnitt drehbuch produktion darsteller ton redaktion kostüme ausstattung
+réalisation réalisateur scénario musique montage image interprètes décors
+dirección director guion guión música montaje fotografía sonido producción reparto
+regia musica montaggio fotografia sceneggiatura produzione suono
+"""
+ROLES = frozenset(_ROLES.split())
 ENDINGS = ("the end", "fin", "ende", "fine", "thank you for watching", "thanks for watching", "all rights reserved")
-SLATE_WORDS = frozenset(
-    """
-    scene take roll slate prod production date fps title episode duration version client agency timecode isci trt
-    runtime aspect ratio audio format programme program series house clock mos som reel cam camera director dop
-    """.split()
-)
+_SLATE_WORDS = """
+scene take roll slate prod production date fps title episode duration version client agency timecode isci trt
+runtime aspect ratio audio format programme program series house clock mos som reel cam camera director dop
+"""
+SLATE_WORDS = frozenset(_SLATE_WORDS.split())
 LEAST_SLATE_WORDS = 4
 LEAST_ROLES = 2
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.video.bars import runs
 from inference.video.credits import Card, Look, cards
 from inference.video.frame_features import Features, dark
+from inference.video.runs import runs
 from inference.video.shots import Change
 from inference.video.types import Cue
 
@@ -41,8 +41,8 @@ def cues(
     """The cues of a whole video that are sure enough (0..100), in order.
 
     Together all of them cover the programme; neighbours share a frame, the last of the earlier one. Where kinds overlap
-    bars go before slates and credits, and these before black. found: the changes of the picture; black_coverage: percentage of pixels that are black in a
-    black frame.
+    bars go before slates and credits, and these before black. found: the changes of the picture; looks: what was read;
+    black_coverage: percentage of pixels that are black in a black frame.
     """
     if not len(features):
         return []
@@ -70,7 +70,7 @@ def _cue(features: Features, found: _Found | None, first: int, end: int) -> Cue:
 
 
 def _black(features: Features, found: Sequence[Change], coverage: float) -> list[_Found]:
-    """Black and silent frames, without those that a fade still shows a picture on. Their confidence is their coverage."""
+    """Black and silent frames but those on which a fade still shows a picture; their confidence is their coverage."""
     silent = is_black(features, coverage) & (features["sound"] <= LOUDEST_SILENCE)
     for change in found:
         if change.end > change.first:
@@ -85,7 +85,7 @@ def _black(features: Features, found: Sequence[Change], coverage: float) -> list
 def _bars(features: Features) -> list[_Found]:
     shown = features["bars"] >= BARS_FIT
     for bars, first, end in runs(shown):
-        if not bars and 0 < first and end < len(shown) and end - first <= BARS_GAP:
+        if not bars and first > 0 and end < len(shown) and end - first <= BARS_GAP:
             shown[first:end] = True
     return [
         _Found("color_bars", first, end, float(features["bars"][first:end].mean()))

@@ -33,7 +33,10 @@ FEATURES = np.dtype(
         ("black", "<f4"),  # percentage of pixels under the black limit
         ("luma", "u1", LUMA),
         ("chroma", "u1", (2, *CHROMA)),
-        ("unmatched", "u1"),  # quarters of luma by which blocks differ from the next frame, however they moved; 0 at the end
+        (
+            "unmatched",
+            "u1",
+        ),  # quarters of luma by which blocks differ from the next frame, however they moved; 0 at the end
         ("edges", "<u2"),  # pixels on edges, of 10,000
         ("flat", "u1"),  # percentage of pixels that differ little from their neighbours
         ("bars", "u1"),  # how well the frame fits colour bars, 0..100
@@ -78,14 +81,14 @@ def measure(frame: VideoFrame, at_ms: int, black_threshold: float) -> tuple[Feat
     """
     full_range = is_full_range(frame)
     luma, blue, red = planes(frame)
-    outline = _full(cv2.resize(luma, OUTLINE[::-1], interpolation=cv2.INTER_AREA), full_range)
-    small = cv2.resize(outline, SEARCH[::-1], interpolation=cv2.INTER_AREA)
+    outline = _full(_reduced(luma, OUTLINE), full_range)
+    small = _reduced(outline, SEARCH)
     across, down = cv2.absdiff(outline[:, 1:], outline[:, :-1]), cv2.absdiff(outline[1:], outline[:-1])
     record = np.zeros(1, FEATURES)
     record["at_ms"] = at_ms
     record["black"] = np.count_nonzero(luma < black_limit(black_threshold, full_range)) * 100 / luma.size
-    record["luma"] = cv2.resize(small, LUMA[::-1], interpolation=cv2.INTER_AREA)
-    record["chroma"] = [cv2.resize(plane, CHROMA[::-1], interpolation=cv2.INTER_AREA) for plane in (blue, red)]
+    record["luma"] = _reduced(small, LUMA)
+    record["chroma"] = [_reduced(plane, CHROMA) for plane in (blue, red)]
     record["edges"] = np.count_nonzero(across > EDGE) * 10_000 // across.size
     record["flat"] = np.count_nonzero((across[:-1] <= FLAT) & (down[:, :-1] <= FLAT)) * 100 // across.size
     record["bars"] = round(bars.fit(luma, (blue, red)))
@@ -101,7 +104,7 @@ def thumbnails(features: Features) -> NDArray[np.float32]:
 
 def dark(features: Features) -> NDArray[np.bool_]:
     """Which frames show nothing, whatever the asked black threshold: no text either."""
-    return features["luma"].max((1, 2)) <= DARK
+    return np.asarray(features["luma"].max((1, 2)) <= DARK)
 
 
 def unmatched(before: Plane, after: Plane) -> int:
@@ -133,16 +136,20 @@ def planes(frame: VideoFrame) -> tuple[Plane, Plane, Plane]:
     if frame.format.name not in ("yuv420p", "yuvj420p"):
         frame = frame.reformat(format="yuv420p")
     y, cb, cr = (
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
         for plane in frame.planes
     )
     return y, cb, cr
 
 
+def _reduced(plane: Plane, shape: tuple[int, int]) -> Plane:
+    return np.asarray(cv2.resize(plane, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _full(luma: Plane, full_range: bool) -> Plane:
     if full_range:
         return luma
-    return cv2.LUT(luma, _STRETCHED)  # type: ignore[no-any-return]
+    return np.asarray(cv2.LUT(luma, _STRETCHED), np.uint8)
 
 
 _STRETCHED = np.clip((np.arange(256) - 16) * 255 / 219, 0, 255).round().astype(np.uint8)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inference.video.bars import runs
 from inference.video.dissolves import CHUNK, certainty, soft_changes
 from inference.video.frame_features import LUMA, Features, dark, thumbnails
+from inference.video.runs import runs
 from inference.video.types import Shot
 
 NEIGHBOURS = 6
@@ -24,7 +24,7 @@ LEAST_LASTING = 0.25
 """Share of a step that must stay after AHEAD frames."""
 WEIGHTS = (-30.0, 0.8, 2.04, 6.95, 2.07, 1.79, 12.65, 2.82)
 """Of 1 and the measures of `evidence` in the log-odds of a cut: fitted on composed programmes
-(`python -m benchmarks.shots --fit`)."""
+(`python -m benchmarks.shot_fits`)."""
 LIKELY = 0.5
 SURE = 0.95
 """A cut as sure as this is no step of a soft change that it makes the most of."""
@@ -91,8 +91,8 @@ def evidence(features: Features) -> NDArray[np.float32]:
     explains, against the contrast of both frames. The first, second, fourth and fifth are logarithms.
     """
     frames = thumbnails(features)
-    unmatched = features["unmatched"][:-1].astype(np.float32) / 4
-    step = np.abs(np.diff(frames, axis=0)).mean(1)
+    unmatched = np.asarray(features["unmatched"][:-1] / 4, np.float32)
+    step = np.asarray(np.abs(np.diff(frames, axis=0)).mean(1), np.float32)
     luma = frames[:, : LUMA[0] * LUMA[1]]
     luma = luma - luma.mean(1, keepdims=True)
     spread = luma.std(1)
@@ -113,7 +113,7 @@ def evidence(features: Features) -> NDArray[np.float32]:
 
 def _largest_nearby(steps: NDArray[np.float32]) -> NDArray[np.float32]:
     around = sliding_window_view(np.pad(steps, NEIGHBOURS), 2 * NEIGHBOURS + 1)
-    return np.maximum(around[:, :NEIGHBOURS].max(1), around[:, NEIGHBOURS + 1 :].max(1))
+    return np.asarray(np.maximum(around[:, :NEIGHBOURS].max(1), around[:, NEIGHBOURS + 1 :].max(1)), np.float32)
 
 
 def _lasting(frames: NDArray[np.float32]) -> NDArray[np.float32]:

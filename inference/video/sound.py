@@ -39,7 +39,7 @@ def _samples(file: BinaryIO, start: float, end: float) -> Iterator[tuple[NDArray
         if not tracks:
             return
         track = tracks[0]
-        container.seek(int(max(0.0, start - WARM_UP_SECONDS) / track.time_base), stream=track)
+        container.seek(int(max(0.0, start - WARM_UP_SECONDS) / (track.time_base or 1)), stream=track)
         for packet in container.demux(track):
             try:
                 frames = packet.decode()
@@ -59,5 +59,5 @@ def _power(frame: av.AudioFrame) -> NDArray[np.float64]:
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, len(frame.layout.channels)).T
-    full = 1.0 if samples.dtype.kind == "f" else float(np.iinfo(samples.dtype).max)
+    full = 1.0 if samples.dtype.kind == "f" else 2.0 ** (8 * samples.dtype.itemsize - 1)
     return np.asarray((samples.astype(np.float64) / full) ** 2).max(0)  # type: ignore[no-any-return]

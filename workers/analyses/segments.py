@@ -17,12 +17,12 @@ import numpy as np
 from inference import wire
 from inference.types import Pixels, TextResult
 from inference.video import sound
-from inference.video.bars import runs
 from inference.video.credits import Look, may_be_text
 from inference.video.cues import cues, is_black
 from inference.video.frame_features import FEATURES, Features, Measured, measured
 from inference.video.frames import decoded
 from inference.video.pixels import Converter
+from inference.video.runs import runs
 from inference.video.shots import changes, shots
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
