@@ -124,17 +124,21 @@ def write(
     quality: int = 26,
     key_frames: int = 250,
     sound: Callable[[float], float] | None = None,
+    times: Sequence[int] | None = None,
 ) -> None:
     """An H.264 MP4 file. quality: the encoder's constant rate factor; key_frames: at most so many frames apart;
-    sound: the amplitude (0..1) of a tone by the second it is heard; None for no sound track."""
+    sound: the amplitude (0..1) of a tone by the second it is heard; None for no sound track;
+    times: of the frames, in units of 1 / rate."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.width, stream.height = frames[0].shape[1], frames[0].shape[0]
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(quality), "preset": "veryfast", "g": str(key_frames)}
         track = container.add_stream("aac", rate=48000) if sound else None
-        for pixels in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = times[number] if times else number, 1 / rate
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if sound and track:
             _add_sound(container, track, sound, len(frames) / rate)

@@ -21,8 +21,9 @@ BARS_FIT = 50
 LOUDEST_SILENCE = -60
 """dBFS, under which FFmpeg's and EBU's tests of silence take nothing to be heard."""
 OPENING, CLOSING = 0.34, 0.5
-"""Shares of the programme: opening credits begin before the first, end credits after the second or last to its end."""
-AT_THE_END = 0.97
+"""Shares of the programme: opening credits begin before the first, end credits after the second or end with it."""
+AFTER_THE_END_MS = 3000
+"""Of pictures that may follow the last look at end credits; any amount of black may."""
 SNAP_MS = 1500
 """How far from the looks at text the picture's changes may lie at which it began and ended."""
 
@@ -96,7 +97,8 @@ def _bars(features: Features) -> list[_Found]:
 
 def _text(features: Features, found: Sequence[Change], written: Iterable[Card]) -> list[_Found]:
     starts, ends = _places(features, found)
-    whole = int(features["at_ms"][-1]) + 1
+    shown = np.flatnonzero(~dark(features))
+    whole = int(features["at_ms"][shown[-1] if len(shown) else -1]) + 1
     placed = []
     for card in written:
         kind = _kind(card, whole)
@@ -118,7 +120,7 @@ def _kind(card: Card, whole_ms: int) -> str | None:
     """Credits in the middle of a programme are neither opening nor end credits."""
     if card.kind == "slate":
         return "slate"
-    if card.first_ms >= CLOSING * whole_ms or card.last_ms + SNAP_MS >= AT_THE_END * whole_ms:
+    if card.first_ms >= CLOSING * whole_ms or card.last_ms + AFTER_THE_END_MS >= whole_ms:
         return "end_credits"
     return "opening_credits" if card.first_ms <= OPENING * whole_ms else None
 

@@ -62,6 +62,8 @@ def shots(features: Features, found: Sequence[Change], least_confidence: float) 
 
 def changes(features: Features) -> list[Change]:
     """Hard cuts and soft changes that are likely, in order, without overlap."""
+    if len(features) < 2:
+        return []
     steps = np.concatenate([evidence(chunk)[low:high] for chunk, low, high in _chunks(features)])
     likely = hard_certainty(steps)
     sizes = np.exp(steps[:, 3])
