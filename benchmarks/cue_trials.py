@@ -153,7 +153,7 @@ def programmes_with_cues() -> Iterable[tuple[str, Programme, Callable[[float], f
         programme.append(list(cue_pictures.rolling(200, font, ground[n % 4 if n % 4 != 2 else 0])), cue="end_credits")
         programme.append([black] * 25, cue="black_frames")
         yield f"rolled_{font}", programme, None
-    for n, font in enumerate(cue_pictures.FONTS):
+    for n, font in enumerate(cue_pictures.FONTS[:4]):
         programme = Programme()
         content(programme, n, 6)
         content(programme, n + 1, 5)
@@ -162,7 +162,7 @@ def programmes_with_cues() -> Iterable[tuple[str, Programme, Callable[[float], f
             programme.append([cue_pictures.card(pair, font, ground[n % 4])] * 50)
         programme.cues.append(("end_credits", first, len(programme.frames)))
         yield f"carded_{font}", programme, None
-    for n, font in enumerate(cue_pictures.FONTS[:3]):
+    for n, font in enumerate(cue_pictures.FONTS[:2]):
         programme = Programme()
         for pair in cue_pictures.CREDITS[n : n + 3]:
             programme.append([cue_pictures.card(pair, font, ground[n % 4])] * 40)
@@ -170,7 +170,7 @@ def programmes_with_cues() -> Iterable[tuple[str, Programme, Callable[[float], f
         content(programme, n, 9)
         content(programme, n + 1, 9)
         yield f"opening_{font}", programme, None
-    for n, font in enumerate(cue_pictures.FONTS[:4]):
+    for n, font in enumerate(cue_pictures.FONTS[1:4]):
         programme = Programme()
         programme.append([cue_pictures.card(cue_pictures.SLATE, font, ground[n % 4], 22)] * 75, cue="slate")
         content(programme, n, 6)
