@@ -118,7 +118,11 @@ class ObjectNotFound(StorageError):
 
 
 class ObjectTooLarge(StorageError):
-    """The object {name} in the bucket {bucket} is larger than {max_bytes} bytes."""
+    """The object {name} in the bucket {bucket} has {size} bytes, more than {max_bytes}."""
+
+
+class ObjectChanged(StorageError):
+    """The object {name} in the bucket {bucket} changed while it was read."""
 
 
 class ObjectStoreUnavailable(StorageError):

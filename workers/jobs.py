@@ -4,13 +4,13 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
 from inference import wire
 from inference.errors import InferenceUnavailable, InvalidVideo, Overloaded
+from inference.video import limits
 from inference.video.container import probe, split
 from inference.video.types import Part, VideoInfo
 from storage import job_tasks, jobs
@@ -18,6 +18,7 @@ from storage.errors import (
     BucketNotFound,
     DatabaseUnavailable,
     LeaseLost,
+    ObjectChanged,
     ObjectNotFound,
     ObjectStoreUnavailable,
     ObjectTooLarge,
@@ -33,7 +34,6 @@ log = logging.getLogger(__name__)
 AWAY = (DatabaseUnavailable, InferenceUnavailable, IndexUnavailable, ObjectStoreUnavailable, Overloaded)
 """Errors that pass by themselves."""
 PAUSE_SECONDS = 2.0
-LARGEST_VIDEO_BYTES = 10 * 1000**3
 
 
 def work(services: WorkerServices) -> int:
@@ -57,7 +57,7 @@ def _attempt(task: Task, services: WorkerServices) -> None:
             STEPS[task.step](task, job, services, lease)
     except LeaseLost:
         log.warning("job_id=%s step=%s number=%d was given up", task.job_id, task.step, task.number)
-    except (InvalidVideo, ObjectNotFound, BucketNotFound, ObjectTooLarge) as error:
+    except (InvalidVideo, ObjectNotFound, BucketNotFound, ObjectTooLarge, ObjectChanged) as error:
         _fail(task, services, str(error))
     except AWAY as error:
         log.warning("job_id=%s step=%s number=%d waits: %s", task.job_id, task.step, task.number, error)
@@ -123,7 +123,6 @@ def _leased(task: Task, services: WorkerServices) -> Iterator[Lease]:
 def _plan(task: Task, job: Job, services: WorkerServices, lease: Lease) -> None:
     with _video(job, services) as file:
         info = probe(file)
-        file.seek(0)
         parts = split(file, services.settings.part_seconds)
     with services.pool.connection() as connection:
         job_tasks.planned(connection, task, wire.encode(info), [(part.start, part.end) for part in parts])
@@ -160,11 +159,9 @@ def _notify(task: Task, job: Job, services: WorkerServices, lease: Lease) -> Non
         job_tasks.notified(connection, task)
 
 
-@contextmanager
-def _video(job: Job, services: WorkerServices) -> Iterator[BinaryIO]:
-    yield BytesIO(
-        services.objects.read(job.tenant, job.bucket, job.object_name, job.object_version, LARGEST_VIDEO_BYTES)
-    )
+def _video(job: Job, services: WorkerServices) -> BinaryIO:
+    file = services.objects.open(job.tenant, job.bucket, job.object_name, job.object_version, limits.MOST_BYTES)
+    return cast(BinaryIO, file)  # it has all that reading needs
 
 
 STEPS = {"plan": _plan, "look": _look, "conclude": _conclude, "notify": _notify}

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.context import Context
-from api.errors import InvalidParameterException, InvalidS3ObjectException
+from api.errors import InvalidParameterException, InvalidS3ObjectException, VideoTooLargeException
 from api.operations.idempotency import once
 from inference import wire
+from inference.video import limits
 from inference.video.types import VideoInfo
 from storage import jobs
+from storage.errors import ObjectTooLarge
 from storage.jobs import Job, NewJob, Row
 
 MOST_RESULTS = 1000
@@ -23,6 +25,7 @@ def start(ctx: Context, request: dict[str, Any], operation: str, kind: str, para
     Raises InvalidS3ObjectException, VideoTooLargeException, LimitExceededException.
     """
     place = _place(request["Video"])
+    _refuse_too_large(ctx, place)
     new = NewJob(
         kind=kind,
         params=params,
@@ -98,6 +101,18 @@ def _position(ctx: Context, operation: str, request: dict[str, Any]) -> int:
     if "NextToken" not in request:
         return -1
     return int(ctx.services.tokens.open(operation, ctx.tenant, request, request["NextToken"]))
+
+
+def _refuse_too_large(ctx: Context, place: Mapping[str, str]) -> None:
+    try:
+        ctx.services.objects.open(
+            ctx.tenant, place["Bucket"], place["Name"], place.get("Version"), limits.MOST_BYTES
+        ).close()
+    except ObjectTooLarge as error:
+        size, most = error.values["size"], error.values["max_bytes"]
+        raise VideoTooLargeException(
+            f"Video size in bytes: {size} is more than the maximum limit of: {most} bytes."
+        ) from error
 
 
 def _place(video: Mapping[str, Any]) -> dict[str, str]:

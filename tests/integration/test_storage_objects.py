@@ -1,17 +1,22 @@
 import contextlib
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import boto3
+import numpy as np
 import pytest
+from clips import Clip, of_pictures
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference.video.container import probe, split
+from inference.video.frames import frames
 from storage import buckets
 from storage.database import Pool
-from storage.errors import BucketNotFound, ObjectNotFound, ObjectStoreUnavailable, ObjectTooLarge
+from storage.errors import BucketNotFound, ObjectChanged, ObjectNotFound, ObjectStoreUnavailable, ObjectTooLarge
 from storage.objects import ObjectStore
 from storage.tenant import Tenant
 
@@ -40,6 +45,27 @@ class TestFolder:
     def test_files_are_objects(self, store: ObjectStore, tenant: Tenant) -> None:
         for version in (None, "null"):
             assert store.read(tenant, "b", "sub/a b.jpg", version, ROOM) == b"picture"
+
+    def test_objects_open_as_files(self, store: ObjectStore, tenant: Tenant) -> None:
+        with store.open(tenant, "b", "sub/a b.jpg", None, 7) as file:
+            assert file.size == 7
+            assert file.read(3) + file.read() == b"picture"
+        with pytest.raises(ObjectTooLarge) as refusal:
+            store.open(tenant, "b", "sub/a b.jpg", None, 6)
+        assert (refusal.value.values["size"], refusal.value.values["max_bytes"]) == (7, 6)
+        for name in ("../secret.jpg", "missing.jpg", "sub"):
+            with pytest.raises(ObjectNotFound):
+                store.open(tenant, "b", name, None, ROOM)
+
+    def test_a_file_that_changes_while_open(self, folder: Path, store: ObjectStore, tenant: Tenant) -> None:
+        (folder / "large").write_bytes(bytes(300_000))
+        with store.open(tenant, "b", "large", None, 300_000) as file:
+            file.read(1)
+            (folder / "large").write_bytes(b"1" * 300_000)
+            os.utime(folder / "large", (1, 1))
+            file.seek(200_000)
+            with pytest.raises(ObjectChanged):
+                file.read(1)
 
     def test_names_are_listed_by_their_beginning(self, folder: Path, store: ObjectStore, tenant: Tenant) -> None:
         (folder / "subway.jpg").write_bytes(b"train")
@@ -159,6 +185,10 @@ class TestFolder:
         os.mkfifo(folder / "pipe")
         store.read(tenant, "b", "sub/a b.jpg", None, ROOM)
         before = open_files()
+        for _ in range(5):
+            store.open(tenant, "b", "sub/a b.jpg", None, ROOM).close()
+            with pytest.raises(ObjectTooLarge):
+                store.open(tenant, "b", "sub/a b.jpg", None, 3)
         for name in ("sub/a b.jpg", "sub/none", "out/secret.jpg", "pipe", "sub") * 5:
             with pytest.raises((ObjectNotFound, ObjectTooLarge)):
                 store.read(tenant, "b", name, None, 3)
@@ -173,6 +203,14 @@ class TestFolder:
             (folder / "out").symlink_to("..")
         with contextlib.suppress(ObjectNotFound):
             assert store.read(tenant, "b", "/".join(parts), None, ROOM) == b"picture"
+
+
+def _large_video() -> bytes:
+    """Two minutes of noise, about 40 MB, its index at the end."""
+    chance = np.random.default_rng(0)
+    pictures = [chance.integers(0, 255, (96, 160, 3), np.uint8) for _ in range(30)]
+    clip = Clip(rate=Fraction(25), key_every=50, options={"crf": "1", "preset": "ultrafast"})
+    return of_pictures([pictures[n % len(pictures)] for n in range(3000)], clip)
 
 
 class TestS3:
@@ -201,6 +239,61 @@ class TestS3:
         for version in (None, marker, str(uuid4()), "nonsense"):
             with pytest.raises(ObjectNotFound):
                 store.read(tenant, bucket, "a/b ü.jpg", version, ROOM)
+
+    def test_objects_open_as_files(self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str) -> None:
+        content = os.urandom(1_000_000)
+        client.put_object(Bucket=bucket, Key="o", Body=content)
+        client.put_object(Bucket=bucket, Key="empty", Body=b"")
+        with store.open(tenant, bucket, "o", None, len(content)) as file:
+            assert file.size == len(content)
+            file.seek(-1000, os.SEEK_END)
+            assert file.read() == content[-1000:]
+            file.seek(0)
+            assert file.read() == content
+        with store.open(tenant, bucket, "empty", None, ROOM) as file:
+            assert (file.size, file.read()) == (0, b"")
+        with pytest.raises(ObjectTooLarge) as refusal:
+            store.open(tenant, bucket, "o", None, len(content) - 1)
+        assert refusal.value.values["size"] == len(content)
+        for place in ((bucket, "none"), (bucket, f"../{bucket}/o"), ("no-such-bucket", "o")):
+            with pytest.raises(ObjectNotFound):
+                store.open(tenant, *place, None, ROOM)
+
+    def test_an_object_that_changes_while_open(
+        self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str
+    ) -> None:
+        client.put_object(Bucket=bucket, Key="o", Body=bytes(500_000))
+        with store.open(tenant, bucket, "o", None, 500_000) as file:
+            file.read(1)
+            client.put_object(Bucket=bucket, Key="o", Body=b"1" * 500_000)
+            file.seek(400_000)
+            with pytest.raises(ObjectChanged):
+                file.read(1)
+
+    def test_a_version_once_opened_stays(self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str) -> None:
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        client.put_object(Bucket=bucket, Key="o", Body=b"0" * 500_000)
+        with store.open(tenant, bucket, "o", None, 500_000) as file:
+            client.put_object(Bucket=bucket, Key="o", Body=b"1" * 500_000)
+            client.delete_object(Bucket=bucket, Key="o")
+            assert file.read() == b"0" * 500_000
+
+    def test_one_part_of_a_video_is_a_small_share_of_it(
+        self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str
+    ) -> None:
+        video = _large_video()
+        client.put_object(Bucket=bucket, Key="video.mp4", Body=video)
+        read: list[int] = []
+        with store.open(tenant, bucket, "video.mp4", None, len(video)) as file:
+            fetch = file._fetch
+            file._fetch = lambda start, end: read.append(end - start) or fetch(start, end)
+            info = probe(file)
+            parts = split(file, 10)
+            seen = list(frames(file, parts[len(parts) // 2], 1))
+        assert info.duration_ms == 120_000 and 8 <= len(parts) <= 12
+        assert len(seen) == pytest.approx(120 / len(parts), abs=3)
+        assert sum(read) < len(video) * 0.35, f"{sum(read)} bytes in {len(read)} requests of {len(video)}"
+        assert len(read) < 60
 
     def test_names_are_listed_page_by_page(self, store: ObjectStore, tenant: Tenant, client: Any, bucket: str) -> None:
         names = [f"a/{number}" for number in range(1001)]
