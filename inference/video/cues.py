@@ -18,6 +18,8 @@ LEAST_BLACK, LEAST_BARS = 2, 5
 BARS_GAP = 3
 """Frames without bars between bars, as where tape drops out."""
 BARS_FIT = 50
+LOWEST_CONFIDENCE = 50.0
+"""That can be asked for."""
 LOUDEST_SILENCE = -60
 """dBFS, under which FFmpeg's and EBU's tests of silence take nothing to be heard."""
 OPENING, CLOSING = 0.34, 0.5
@@ -71,13 +73,14 @@ def _cue(features: Features, found: _Found | None, first: int, end: int) -> Cue:
 
 
 def _black(features: Features, found: Sequence[Change], coverage: float) -> list[_Found]:
-    """Black and silent frames but those on which a fade still shows a picture; their confidence is their coverage."""
+    """Black and silent frames but those on which a fade still shows a picture. Their confidence is their coverage, but
+    never so low that asking for little coverage would find nothing."""
     silent = is_black(features, coverage) & (features["sound"] <= LOUDEST_SILENCE)
     for change in found:
         if change.end > change.first:
             silent[change.first : change.end] &= dark(features[change.first : change.end])
     return [
-        _Found("black_frames", first, end, float(features["black"][first:end].mean()))
+        _Found("black_frames", first, end, max(LOWEST_CONFIDENCE, float(features["black"][first:end].mean())))
         for black, first, end in runs(silent)
         if black and end - first >= LEAST_BLACK
     ]
