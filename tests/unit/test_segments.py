@@ -12,7 +12,7 @@ from benchmarks.programmes import Programme
 from inference import wire
 from inference.types import Line, Pixels, Point, TextResult
 from inference.video.container import probe, split
-from inference.video.types import Cue, Shot
+from inference.video.types import Segment
 from storage.jobs import Job, Result
 from workers.analyses import segments
 from workers.services import WorkerServices, WorkerSettings
@@ -74,8 +74,9 @@ def test_the_parts_find_what_the_whole_does(clip: Path) -> None:
 
 def test_cues_and_shots(clip: Path) -> None:
     results, _ = found(clip, 1e6)
-    cues = [wire.decode(result.payload, Cue) for result in results if result.view == "cues"]
-    shots = [wire.decode(result.payload, Shot) for result in results if result.view == "shots"]
+    found_segments = [wire.decode(result.payload, Segment) for result in results]
+    cues, shots = [one.cue for one in found_segments if one.cue], [one.shot for one in found_segments if one.shot]
+    assert found_segments == [Segment(cue=cue) for cue in cues] + [Segment(shot=shot) for shot in shots]
     assert [(cue.kind, cue.start_frame, cue.end_frame) for cue in cues] == [
         ("color_bars", 0, 19),
         ("black_frames", 19, 39),
@@ -83,14 +84,14 @@ def test_cues_and_shots(clip: Path) -> None:
         ("end_credits", 149, 239),
     ]
     assert [(shot.start_frame, shot.end_frame) for shot in shots] == [(0, 19), (40, 84), (85, 129), (150, 239)]
-    assert [result.at_ms for result in results if result.view == "shots"] == [shot.start_ms for shot in shots]
+    assert [result.at_ms for result in results] == [one.start_ms for one in (*cues, *shots)]
 
 
 def test_only_what_was_asked_for(clip: Path) -> None:
     results, reader = found(clip, 1e6, types=["shots"])
-    assert {result.view for result in results} == {"shots"}
+    assert {result.name for result in results} == {"shot"}
     assert reader.looks == 0
     results, reader = found(clip, 1e6, types=["cues"], cue_confidence=100)
-    assert {result.view for result in results} == {"cues"}
+    assert "shot" not in {result.name for result in results}
     assert 0 < reader.looks < 10
     assert all(result.rank == 100 for result in results)

@@ -24,7 +24,7 @@ from inference.video.frames import decoded
 from inference.video.pixels import Converter
 from inference.video.runs import runs
 from inference.video.shots import changes, shots
-from inference.video.types import Part, VideoInfo
+from inference.video.types import Part, Segment, VideoInfo
 from storage.jobs import Job, Result
 from workers.analyses.looking import patiently
 from workers.services import WorkerServices
@@ -62,7 +62,7 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
 
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
-    """The cues, then the shots, each by time."""
+    """The cues, then the shots, each by time, as Segment in one view."""
     records, looks = [np.empty(0, FEATURES)], []
     for encoded in observations:
         observation: Observation = wire.decode(encoded, Observation)
@@ -74,10 +74,10 @@ def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services:
     found = changes(features)
     if "cues" in job.params["types"]:
         for cue in cues(features, found, looks, job.params["black_coverage"], job.params["cue_confidence"]):
-            yield Result("cues", cue.start_ms, wire.encode(cue), cue.kind, cue.confidence)
+            yield Result("segments", cue.start_ms, wire.encode(Segment(cue=cue)), cue.kind, cue.confidence)
     if "shots" in job.params["types"]:
         for shot in shots(features, found, job.params["shot_confidence"]):
-            yield Result("shots", shot.start_ms, wire.encode(shot), "", shot.confidence)
+            yield Result("segments", shot.start_ms, wire.encode(Segment(shot=shot)), "shot", shot.confidence)
 
 
 def hear(file: BinaryIO, features: Features, until_ms: int, origin: float, black_coverage: float) -> None:
