@@ -17,7 +17,7 @@ from benchmarks import composed
 from benchmarks.programmes import Change
 from inference.video import dissolves, shots
 
-INSIDE, COVERED = 0.7, 0.25
+INSIDE, COVERED = 0.5, 0.25
 """Shares of a found soft change that lie in a true one, and of the true one that it covers, for it to be right."""
 PENALTY = 0.1
 

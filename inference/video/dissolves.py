@@ -31,7 +31,7 @@ RETURN, SAME = 15, 0.3
 """Frames within which a picture that comes back was never left, and the share of the difference it may differ by."""
 STARTED, ENDED = 0.04, 0.96
 """Shares of the new picture."""
-WEIGHTS = (-4.42, -33.03, 2.35, 1.08)
+WEIGHTS = (-4.12, -42.59, 2.64, 1.14)
 """Of 1, the rest, the logarithms of difference and stillness in the log-odds that a window is a soft change: fitted on
 composed programmes (`python -m benchmarks.shot_fits`)."""
 
