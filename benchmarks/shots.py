@@ -27,7 +27,7 @@ from benchmarks import composed, cue_trials, programmes, record
 from benchmarks.cue_trials import Reader
 from inference.video import shots
 from inference.video.container import split
-from inference.video.frame_features import Features
+from inference.video.frame_features import Features, dark
 from inference.video.frames import decoded
 
 DETECTORS = ("ContentDetector", "AdaptiveDetector", "ThresholdDetector", "HistogramDetector", "HashDetector")
@@ -112,8 +112,7 @@ def true_changes(item: dict[str, Any]) -> list[Range]:
 def on_clip(path: Path, true: list[Range], item: dict[str, Any]) -> dict[str, Any]:
     """Scores of all detectors on one clip, ours with the positions of its cuts."""
     features = composed.features_of(path)
-    found = shots.changes(features)
-    between = gaps(features) if "scene_starts" in item else [(change.first, change.end) for change in found]
+    between = gaps(features) if "scene_starts" in item else bounds(features)
     wanted = sorted([*true, *BY_EYE.get(path.stem, [])])
     everyone = {OURS: between} | {name: cuts(path, name) for name in DETECTORS}
     tallies = {}
@@ -122,7 +121,7 @@ def on_clip(path: Path, true: list[Range], item: dict[str, Any]) -> dict[str, An
         tally.add(ranges, wanted, item["tolerance_frames"])
         tallies[name] = tally.scores()
     hard = [first for first, end in wanted if first == end]
-    exact = len({change.first for change in found if change.first == change.end} & set(hard))
+    exact = len({first for first, end in between if first == end} & set(hard))
     return {"scores": tallies, "hard": len(hard), "hard_exact": exact, "found": between}
 
 
@@ -130,6 +129,16 @@ def gaps(features: Features) -> list[Range]:
     """What lies between shots: changes, and the black to which they lead."""
     every = shots.shots(features, shots.changes(features), 50)
     return [(one.end_frame + 1, after.start_frame) for one, after in pairwise(every)]
+
+
+def bounds(features: Features) -> list[Range]:
+    """Where shots begin and end: what lies between them, black in it taken out."""
+    ranges = []
+    shown = shots.shots(features, shots.changes(features), 50)
+    for first, end in [(0, shown[0].start_frame), *gaps(features), (shown[-1].end_frame + 1, len(features))]:
+        black = np.flatnonzero(dark(features[first:end])) + first
+        ranges += [(first, int(black[0])), (int(black[-1]) + 1, end)] if len(black) else [(first, end)]
+    return [(first, end) for first, end in ranges if end > 0 and first < len(features)]
 
 
 def cuts(path: Path, detector: str) -> list[Range]:
