@@ -21,7 +21,7 @@ from inference.pictures import Picture
 from inference.pipelines.text import find_text
 from inference.types import Pixels, TextResult
 from inference.video.container import probe, split
-from inference.video.types import Cue, Segment, Shot
+from inference.video.types import Cue, Shot
 from storage.jobs import Job
 from workers.analyses import segments
 from workers.services import WorkerServices, WorkerSettings
@@ -74,8 +74,11 @@ def segments_of(path: Path, reader: Reader) -> Found:
             for part in split(file, services.settings.part_seconds)
             for one in segments.look(file, part, job, services)
         ]
-    found = [wire.decode(result.payload, Segment) for result in segments.conclude(seen, job, info, services)]
-    return Found([one.cue for one in found if one.cue], [one.shot for one in found if one.shot])
+    results = list(segments.conclude(seen, job, info, services))
+    return Found(
+        [wire.decode(result.payload, Cue) for result in results if result.name != segments.SHOT],
+        [wire.decode(result.payload, Shot) for result in results if result.name == segments.SHOT],
+    )
 
 
 def run(clip: Path, item: dict[str, Any], reader: Reader, folder: Path) -> dict[str, Any]:

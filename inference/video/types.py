@@ -97,11 +97,3 @@ class Shot:
     end_frame: int
     start_ms: int
     end_ms: int
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A cue or a shot; the other is None."""
-
-    cue: Cue | None = None
-    shot: Shot | None = None

@@ -24,11 +24,12 @@ from inference.video.frames import decoded
 from inference.video.pixels import Converter
 from inference.video.runs import runs
 from inference.video.shots import changes, shots
-from inference.video.types import Part, Segment, VideoInfo
+from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
 from workers.analyses.looking import patiently
 from workers.services import WorkerServices
 
+SHOT = "shot"
 Observation = bytes | Look
 """The features of all frames of a part, or the text of one of its frames."""
 
@@ -62,7 +63,7 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
 
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
-    """The cues, then the shots, each by time, as Segment in one view."""
+    """The cues, then the shots, each by time, in one view: Cue and Shot, named by the cue's kind and SHOT."""
     records, looks = [np.empty(0, FEATURES)], []
     for encoded in observations:
         observation: Observation = wire.decode(encoded, Observation)
@@ -74,10 +75,10 @@ def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services:
     found = changes(features)
     if "cues" in job.params["types"]:
         for cue in cues(features, found, looks, job.params["black_coverage"], job.params["cue_confidence"]):
-            yield Result("segments", cue.start_ms, wire.encode(Segment(cue=cue)), cue.kind, cue.confidence)
+            yield Result("moments", cue.start_ms, wire.encode(cue), cue.kind, cue.confidence)
     if "shots" in job.params["types"]:
         for shot in shots(features, found, job.params["shot_confidence"]):
-            yield Result("segments", shot.start_ms, wire.encode(Segment(shot=shot)), "shot", shot.confidence)
+            yield Result("moments", shot.start_ms, wire.encode(shot), SHOT, shot.confidence)
 
 
 def hear(file: BinaryIO, features: Features, until_ms: int, origin: float, black_coverage: float) -> None:
