@@ -22,6 +22,8 @@ LOWEST_CONFIDENCE = 50.0
 """That can be asked for."""
 LOUDEST_SILENCE = -60
 """dBFS, under which FFmpeg's and EBU's tests of silence take nothing to be heard."""
+PAUSE_MS = 500
+"""Of speech or music."""
 OPENING, CLOSING = 0.34, 0.5
 """Shares of the programme: opening credits begin before the first, end credits after the second or end with it."""
 AFTER_THE_END_MS = 3000
@@ -75,15 +77,28 @@ def _cue(features: Features, found: _Found | None, first: int, end: int) -> Cue:
 def _black(features: Features, found: Sequence[Change], coverage: float) -> list[_Found]:
     """Black and silent frames but those on which a fade still shows a picture. Their confidence is their coverage, but
     never so low that asking for little coverage would find nothing."""
-    silent = is_black(features, coverage) & (features["sound"] <= LOUDEST_SILENCE)
+    black = is_black(features, coverage)
     for change in found:
         if change.end > change.first:
-            silent[change.first : change.end] &= dark(features[change.first : change.end])
+            black[change.first : change.end] &= dark(features[change.first : change.end])
     return [
         _Found("black_frames", first, end, max(LOWEST_CONFIDENCE, float(features["black"][first:end].mean())))
-        for black, first, end in runs(silent)
-        if black and end - first >= LEAST_BLACK
+        for is_silent, first, end in runs(black & _silent(features, black))
+        if is_silent and end - first >= LEAST_BLACK
     ]
+
+
+def _silent(features: Features, black: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Black frames without sound. Short pauses in what is heard count as sound."""
+    silent = features["sound"] <= LOUDEST_SILENCE
+    for is_black, first, end in runs(black):
+        if not is_black or silent[first:end].all():
+            continue
+        for is_silent, low, high in runs(silent[first:end]):
+            lasts_ms = int(features["at_ms"][first + high - 1]) - int(features["at_ms"][first + low])
+            if is_silent and lasts_ms < PAUSE_MS:
+                silent[first + low : first + high] = False
+    return silent
 
 
 def _bars(features: Features) -> list[_Found]:

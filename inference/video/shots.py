@@ -27,7 +27,7 @@ WEIGHTS = (-30.0, 0.8, 2.04, 6.95, 2.07, 1.79, 12.65, 2.82)
 (`python -m benchmarks.shot_fits`)."""
 LIKELY = 0.5
 SURE = 0.95
-"""A cut as sure as this is no step of a soft change that it makes the most of."""
+"""A cut as sure as this, with over half the difference of a soft change around it, is no step of that."""
 LEAST_SHOT = 5
 """Frames; fewer beside a soft change or black are the rest of a fade. Between hard cuts one frame is a shot."""
 LEAST_DARK = 3

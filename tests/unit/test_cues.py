@@ -92,6 +92,14 @@ def test_sound_is_heard_alike_whatever_the_part(tmp_path: Path) -> None:
     assert np.ptp(whole["sound"][5:].astype(int)) > 10
 
 
+@pytest.mark.parametrize(("pause", "kinds"), [(8, ["content"]), (20, ["content", "black_frames", "content"])])
+def test_pauses_of_speech_over_black_are_no_silence(pause: int, kinds: list[str]) -> None:
+    features = _plain(60)
+    features["luma"], features["black"], features["sound"] = 0, 100, -30
+    features["sound"][20 : 20 + pause] = -90
+    assert [cue.kind for cue in _cues(features)] == kinds
+
+
 def test_neighbours_share_a_frame_and_filters_leave_cues_out() -> None:
     features = _plain(100)
     features["bars"][:30] = 80
