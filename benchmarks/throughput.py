@@ -1,4 +1,4 @@
-"""An operation under load against the limit: the same decoding and networks in a plain loop on the same cores.
+"""An operation under load against the limit: the raw work behind its answers, replayed in a loop on the same cores.
 
 Requests are signed beforehand and sent again and again over kept connections, so that the client costs little of the
 cores it shares with the server. The loop runs in this process, once with one caller and once with one per core; the
@@ -23,14 +23,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from tqdm import tqdm
 
-from benchmarks import endpoint, label_loop, record
-from inference import face_geometry, similarity
-from inference.crops import onto
-from inference.images import decode
-from inference.models import face_detector, face_mesh, iris
-from inference.packs.store import network_path
-from inference.pipelines import faces
-from inference.pose import mesh_pose
+from benchmarks import endpoint, record, replay
 
 EXAMPLE = "Example: python -m benchmarks.throughput ../shared/evaldata/face_detection/images --clients 1 4 16"
 Job = Callable[[bytes], object]
@@ -39,7 +32,7 @@ Job = Callable[[bytes], object]
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.throughput", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("folder", type=Path, help="folder with JPEG pictures")
-    parser.add_argument("--operation", choices=LOOPS, default="DetectFaces", help="default %(default)s")
+    parser.add_argument("--operation", choices=replay.PIPELINES, default="DetectFaces", help="default %(default)s")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16], help="default 1 4 16")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default %(default)s)")
     parser.add_argument("--models", type=Path, default=Path.home() / ".openrek" / "models", help="default %(default)s")
@@ -47,7 +40,7 @@ def main() -> int:
     endpoint.add_arguments(parser)
     arguments = parser.parse_args()
     pictures = [path.read_bytes() for path in sorted(arguments.folder.glob("*.jpg"))]
-    loop = LOOPS[arguments.operation](arguments.models)
+    loop = replay.record(arguments.operation, pictures, arguments.models).replay
     place, operation = endpoint.chosen(arguments), arguments.operation
     result = measure(place, operation, pictures, arguments.clients, arguments.rounds, loop)
     print(f"{len(pictures)} pictures; plain loop: {result['loop_per_second']:.1f} pictures a second")
@@ -119,40 +112,6 @@ def run(job: Job, pictures: Sequence[bytes], callers: int) -> tuple[float, list[
         return len(pictures) / (time.perf_counter() - start), seconds
 
 
-def plain_loop(models: Path) -> Job:
-    """Decode, detect, mesh, eyes: what the model server does for each picture, with nothing around it.
-
-    Faces that the server looks at twice, for they lie on their side, are looked at once here.
-    """
-    cores = os.cpu_count() or 1
-
-    def path(network: str) -> Path:
-        return network_path(models, "base", network)
-
-    detector = face_detector.load(path("face_detector"), "cpu", cores)
-    mesh, eyes = face_mesh.load(path("face_mesh"), "cpu", cores), iris.load(path("iris"), "cpu", cores)
-    calibration = similarity.of_pack("base")
-
-    def detect(picture: bytes) -> object:
-        image = decode(picture, min_side=80)
-        (detections,) = detector.predict([face_detector.fit(image, faces.first_side(image))])
-        if not len(detections.scores):
-            (detections,) = detector.predict([face_detector.fit(image, faces.CLOSE_UP_SIDE)])
-        detections = faces.largest(detections)
-        described = faces.describe(image, detections, calibration)
-        for box, points in zip(detections.boxes, detections.points, strict=True):
-            crop = face_geometry.mesh_crop(image, box, face_geometry.tilt(points))
-            (seen,) = mesh.predict([crop.pixels])
-            whole = onto(seen.points, crop.to_picture)
-            pupils = [eye.pixels for eye in face_geometry.eye_crops(image, whole) if eye is not None]
-            mesh_pose(whole)
-            if pupils:
-                eyes.predict(pupils)
-        return described
-
-    return detect
-
-
 def fresh(picture: bytes) -> bytes:
     """The same picture as a file that nobody has seen: the endpoint knows those again that it saw just now."""
     return picture + os.urandom(8)
@@ -195,9 +154,6 @@ class Sender:
                 raise RuntimeError(text.decode())
         finally:
             self._idle.append(connection)
-
-
-LOOPS: dict[str, Callable[[Path], Job]] = {"DetectFaces": plain_loop, "DetectLabels": label_loop.plain_loop}
 
 
 if __name__ == "__main__":

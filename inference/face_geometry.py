@@ -131,8 +131,8 @@ def _upright_hull(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def roll(mesh: np.ndarray) -> float:
     """The eye line's clockwise turn in the picture, degrees."""
-    left, right = (mesh[list(corners), :2].mean(axis=0) for corners in EYE_CORNERS)
-    return _degrees(right - left)
+    (left, right), (other_left, other_right) = EYE_CORNERS
+    return _degrees(mesh[other_left] + mesh[other_right] - mesh[left] - mesh[right])
 
 
 def landmarks(geometry: FaceGeometry, width: int, height: int, kinds: tuple[str, ...]) -> tuple[Landmark, ...]:

@@ -48,6 +48,7 @@ STATUS: dict[type[errors.InferenceError], int] = {
 }
 REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_REQUEST = 64
+REST_SECONDS = 5.0
 Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
@@ -58,11 +59,13 @@ def create_app(settings: ModelServerSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.in_work = {}
-        app.state.pictures_in_work = app.state.pixels_in_work = 0
+        app.state.pictures_in_work = app.state.pixels_in_work = app.state.pictures_taken = 0
         app.state.networks = await asyncio.to_thread(networks.load, settings)
         app.state.pictures = RecentPictures(settings.kept_pixels, app.state.networks.chores)
         log.info("pack %s is loaded on %s", settings.pack, settings.device)
+        resting = asyncio.create_task(_give_memory_back_at_rest(app))
         yield
+        resting.cancel()
 
     def task(kind: type[Asked], pipeline: Pipeline[Asked]) -> Route:
         async def answer(request: Request) -> Response:
@@ -136,7 +139,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
 
 def run(settings: ModelServerSettings, log_level: str = "info") -> None:
     """Serves until the process is told to stop. The socket opens once the networks are loaded."""
-    memory.give_back_at_once()
+    memory.keep_little()
     address = urlsplit(settings.url)
     place = {"uds": address.path} if address.scheme == "unix" else {"host": address.hostname, "port": address.port}
     if address.scheme == "unix" and os.path.exists(address.path):
@@ -169,12 +172,24 @@ def _place(app: Starlette, settings: ModelServerSettings, pixels: int) -> Iterat
     if state.pictures_in_work and state.pixels_in_work + pixels > settings.queue_pixels:
         raise errors.Overloaded(f"{state.pixels_in_work} pixels are in work")
     state.pictures_in_work += 1
+    state.pictures_taken += 1
     state.pixels_in_work += pixels
     try:
         yield
     finally:
         state.pictures_in_work -= 1
         state.pixels_in_work -= pixels
+
+
+async def _give_memory_back_at_rest(app: Starlette) -> None:
+    """Once after each time of work, when there was none for a while."""
+    given_back_after = -1
+    while True:
+        taken = app.state.pictures_taken
+        await asyncio.sleep(REST_SECONDS)
+        if app.state.pictures_taken == taken != given_back_after and not app.state.pictures_in_work:
+            await asyncio.to_thread(memory.give_back)
+            given_back_after = taken
 
 
 async def _unless_gone(request: Request, work: Coroutine[None, None, Answer]) -> Answer:

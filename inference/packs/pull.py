@@ -11,7 +11,7 @@ from threading import Lock
 from inference.packs import checks, sources, store
 from inference.packs.catalogue import Network, Pack, Source
 from inference.packs.errors import LicenceNotAccepted, PackError, UnreadableModel
-from inference.packs.importers import IMPORTERS
+from inference.packs.importers import imported
 from inference.packs.progress import Event, Progress, silent
 
 _PARALLEL_DOWNLOADS = 4
@@ -76,7 +76,7 @@ def _import(models_dir: Path, pack: Pack, network: Network, files: dict[str, Pat
     steps.report(f"importing {network.name}", "begin")
     taken = tuple(files[name] for name in network.files)
     try:
-        model = IMPORTERS[network.importer](network, taken)
+        model = imported(network, taken)
     except PackError:
         raise
     except Exception as error:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -41,7 +41,7 @@ class _Look:
     crop: Crop
     found: Mesh
 
-    @property
+    @cached_property
     def mesh(self) -> np.ndarray:
         """In picture pixels."""
         return onto(self.found.points, self.crop.to_picture)
