@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
-from workers.analyses import celebrities, face_search, faces, labels, moderation, persons, text
+from workers.analyses import celebrities, face_search, faces, labels, moderation, persons, segments, text
 from workers.services import WorkerServices
 
 
@@ -27,5 +27,6 @@ ANALYSES: Mapping[str, Analysis] = {
     "labels": Analysis(labels.look, labels.conclude),
     "moderation": Analysis(moderation.look, moderation.conclude),
     "persons": Analysis(persons.look, persons.conclude),
+    "segments": Analysis(segments.look, segments.conclude),
     "text": Analysis(text.look, text.conclude),
 }
