@@ -1,7 +1,9 @@
 """What all jobs on stored videos share: how they are started, and how their results are read page by page."""
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from api.context import Context
@@ -116,7 +118,7 @@ def metadata(info: VideoInfo) -> dict[str, Any]:
         "Codec": info.codec,
         "DurationMillis": info.duration_ms,
         "Format": FORMATS.get(info.container.partition(",")[0], info.container),
-        "FrameRate": float(info.rate),
+        "FrameRate": _single(info.rate),
         "FrameHeight": info.height,
         "FrameWidth": info.width,
         "ColorRange": "FULL" if info.full_range else "LIMITED",
@@ -166,3 +168,9 @@ def _place(video: Mapping[str, Any]) -> dict[str, str]:
     if not place.get("Bucket") or not place.get("Name"):
         raise InvalidS3ObjectException("Request has invalid S3 object.")
     return place
+
+
+def _single(rate: Fraction) -> float:
+    """At the precision of the real service's 32-bit floats."""
+    (rounded,) = struct.unpack("<f", struct.pack("<f", rate))
+    return float(rounded)
