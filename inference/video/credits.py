@@ -46,6 +46,9 @@ runtime aspect ratio audio format programme program series house clock mos som r
 SLATE_WORDS = frozenset(_SLATE_WORDS.split())
 LEAST_SLATE_WORDS = 4
 LEAST_ROLES = 2
+"""Different lines that name what somebody did."""
+LOW = 0.7
+"""Share of the frame's height below which the names of speakers and subtitles stand."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,11 @@ def _credits_confidence(looks: Sequence[list[Line]]) -> float:
     rolling = sum(one is not None for one in rises)
     heights = [_center(line)[1] for lines in looks for line in lines]
     rolls = rolling >= 2 and rolling >= 0.5 * len(rises) and np.ptp(heights) >= SPAN
-    roles = len({word for lines in looks for line in lines for word in _words(line) if word in ROLES})
+    roles = len({_plain(line.text) for lines in looks for line in lines if ROLES.intersection(_words(line))})
     endings = any(_plain(line.text) == ending for lines in looks for line in lines for ending in map(_plain, ENDINGS))
     if rolls:
         return 99.0 if roles or endings else 90.0
-    if roles >= LEAST_ROLES:
+    if roles >= LEAST_ROLES and np.median(heights) < LOW:
         return 95.0 if roles > LEAST_ROLES else 85.0
     return 0.0
 

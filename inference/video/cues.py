@@ -75,12 +75,11 @@ def _cue(features: Features, found: _Found | None, first: int, end: int) -> Cue:
 
 
 def _black(features: Features, found: Sequence[Change], coverage: float) -> list[_Found]:
-    """Black and silent frames but those on which a fade still shows a picture. Their confidence is their coverage, but
+    """Black and silent frames but those of a fade, which still show a picture. Their confidence is their coverage, but
     never so low that asking for little coverage would find nothing."""
     black = is_black(features, coverage)
     for change in found:
-        if change.end > change.first:
-            black[change.first : change.end] &= dark(features[change.first : change.end])
+        black[change.first : change.end] = False
     return [
         _Found("black_frames", first, end, max(LOWEST_CONFIDENCE, float(features["black"][first:end].mean())))
         for is_silent, first, end in runs(black & _silent(features, black))

@@ -150,6 +150,17 @@ def test_cards_need_words_of_credits() -> None:
     assert [cue.kind for cue in _cues(features, middle)] == ["content"]
 
 
+def test_names_of_speakers_are_no_credits() -> None:
+    """However often they tell what somebody does."""
+    looks = [(at * 1000, _text(("Ada Brandt", 0.3, 0.8), (role, 0.3, 0.87))) for at, role in enumerate(SPEAKERS)]
+    assert credits.cards(looks) == []
+    one_line = [(at * 1000, _text(("Director of Music", 0.5, 0.5))) for at in range(5)]
+    assert credits.cards(one_line) == []
+
+
+SPEAKERS = ("Director of Music", "Director of Music", "Camera", "Sound engineer")
+
+
 def test_captions_that_move_up_by_a_line_do_not_roll() -> None:
     lines = [f"line {n} of what is said" for n in range(12)]
     looks = [(at * 1000, _text((lines[at], 0.5, 0.8), (lines[at + 1], 0.5, 0.87))) for at in range(10)]
