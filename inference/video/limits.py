@@ -4,7 +4,7 @@ CODECS = ("h264", "hevc")
 """FFmpeg's names. H.265 is more than the service takes."""
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi"
 """FFmpeg's names of the readers that a file may reach: MP4 and MOV (one reader), and AVI."""
-MOST_BYTES = 10 * 1000**3
+MOST_BYTES = 10 * 1024**3
 MOST_SECONDS = 6 * 3600
 MOST_SIDE = 8192
 """Pixels of a stored frame to a side."""
