@@ -7,9 +7,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import psutil
 import psycopg
@@ -18,7 +19,7 @@ import redis
 from benchmarks.own_stack import Stack
 from inference.client import InferenceClient
 from inference.errors import InferenceUnavailable
-from openrek.stack import index_servers
+from openrek.stack import index_servers, workers
 from vectorindex.client import IndexClient
 from workers.app import ping
 
@@ -31,9 +32,11 @@ SESSION = "postgres session"  # one of the database's own processes, whose death
 class Killer:
     """Kills one part after the other. `back_seconds`: part -> seconds from each kill until it was ready again."""
 
-    def __init__(self, stack: Stack, seed: int) -> None:
+    def __init__(self, stack: Stack, seed: int, kinds: Collection[str] | None = None) -> None:
+        """`kinds` are the parts to kill, such as "worker" for all workers; None for all parts."""
         self._stack, self._random = stack, random.Random(seed)
-        self._ready = _probes(stack)
+        probes = _probes(stack)
+        self._ready = {part: probes[part] for part in probes if kinds is None or part.partition("-")[0] in kinds}
         self._recovering: set[str] = set()
         self._lock = threading.Lock()
         self.back_seconds: dict[str, list[float]] = {part: [] for part in self._ready}
@@ -142,12 +145,12 @@ def _probes(stack: Stack) -> dict[str, Callable[[], bool]]:
         except redis.RedisError:
             return False
 
-    known = {
+    known: dict[str, Callable[[], bool]] = {
         "inference": model_server,
         "postgres": postgres,
         "valkey": valkey,
-        "worker": lambda: ping(settings.redis_url, ANSWER_SECONDS),
         **{name: IndexClient(url).is_ready for name, url in index_servers(settings).items()},
+        **{name: partial(ping, settings.redis_url, ANSWER_SECONDS, name) for name in workers(settings)},
     }
     probes = {part: known.get(part, api) for part in stack.parts()}
     return probes | ({SESSION: postgres} if "postgres" in probes else {})

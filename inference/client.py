@@ -1,4 +1,8 @@
-"""The model server's synchronous client, used by the API and the workers. Safe to share between threads."""
+"""The model server's synchronous client, used by the API and the workers. Safe to share between threads.
+
+Pictures are JPEG or PNG files, or frames of a video, which are sent as they are: uint8 [H, W, 3] RGB, upright. Frames
+may be of any size up to `max_side` of the request and images.MAX_PIXELS.
+"""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from inference import errors, wire
+from inference import errors, raw_frames, wire
 from inference.pipelines.request import (
     FacesRequest,
     LabelsRequest,
@@ -24,6 +28,7 @@ from inference.types import (
     LabelsResult,
     ModerationResult,
     PersonsResult,
+    Pixels,
     ProtectiveEquipmentResult,
     TextResult,
 )
@@ -56,7 +61,7 @@ class InferenceClient:
 
     def faces(
         self,
-        image: bytes,
+        image: bytes | Pixels,
         *,
         embed: str = "none",
         quality: str = "none",
@@ -67,7 +72,7 @@ class InferenceClient:
         crops: bool = False,
         request_id: str = "",
     ) -> FacesResult:
-        """Finds the faces of a JPEG or PNG picture; the parameters but `request_id` are FacesRequest's.
+        """Finds the faces of a picture; the parameters but `request_id` are FacesRequest's.
 
         Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, UnknownFaceModel, Overloaded, CallerGone
         (after take_back of its `request_id`), InferenceUnavailable.
@@ -85,7 +90,7 @@ class InferenceClient:
 
     def labels(
         self,
-        image: bytes,
+        image: bytes | Pixels,
         *,
         labels: bool = True,
         min_confidence: float = 55.0,
@@ -94,7 +99,7 @@ class InferenceClient:
         min_side: int = 80,
         request_id: str = "",
     ) -> LabelsResult:
-        """What a JPEG or PNG picture shows; the parameters but `request_id` are LabelsRequest's.
+        """What a picture shows; the parameters but `request_id` are LabelsRequest's.
 
         Raises InvalidImage, ImageTooSmall, ImageDimensionsTooLarge, Overloaded, CallerGone (after take_back of its
         `request_id`), InferenceUnavailable.
@@ -117,22 +122,22 @@ class InferenceClient:
         answer = self._send("POST", "/embeddings", params=parameters, content=wire.encode(list(crops)))
         return wire.decode_embeddings(answer.content)
 
-    def moderation(self, image: bytes, *, request_id: str = "") -> ModerationResult:
-        """The moderation labels of a JPEG or PNG picture. Raises what `faces` raises but UnknownFaceModel."""
-        return wire.decode_moderation(self._ask(ModerationRequest(), image, request_id))
+    def moderation(self, image: bytes | Pixels, *, min_side: int = 80, request_id: str = "") -> ModerationResult:
+        """The moderation labels of a picture. Raises what `faces` raises but UnknownFaceModel."""
+        return wire.decode_moderation(self._ask(ModerationRequest(min_side=min_side), image, request_id))
 
-    def text(self, image: bytes, *, min_side: int = 80, request_id: str = "") -> TextResult:
-        """Finds the text of a JPEG or PNG picture. Raises what `faces` does, but UnknownFaceModel."""
+    def text(self, image: bytes | Pixels, *, min_side: int = 80, request_id: str = "") -> TextResult:
+        """Finds the text of a picture. Raises what `faces` does, but UnknownFaceModel."""
         return wire.decode_text(self._ask(TextRequest(min_side=min_side), image, request_id))
 
-    def protective_equipment(self, image: bytes, *, request_id: str = "") -> ProtectiveEquipmentResult:
-        """The persons of a JPEG or PNG picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
+    def protective_equipment(self, image: bytes | Pixels, *, request_id: str = "") -> ProtectiveEquipmentResult:
+        """The persons of a picture and what they wear. Raises what `faces` raises but UnknownFaceModel."""
         return wire.decode_protective_equipment(self._ask(ProtectiveEquipmentRequest(), image, request_id))
 
     def persons(
-        self, image: bytes, *, face_model_version: str | None = None, min_side: int = 80, request_id: str = ""
+        self, image: bytes | Pixels, *, face_model_version: str | None = None, min_side: int = 80, request_id: str = ""
     ) -> PersonsResult:
-        """The bodies and faces of a JPEG or PNG picture, for following people over time. Raises what `faces` does."""
+        """The bodies and faces of a picture, for following people over time. Raises what `faces` does."""
         asked = PersonsRequest(face_model_version=face_model_version, min_side=min_side)
         return wire.decode_persons(self._ask(asked, image, request_id))
 
@@ -149,14 +154,15 @@ class InferenceClient:
     def close(self) -> None:
         self._http.close()
 
-    def _ask(self, asked: PictureRequest, image: bytes, request_id: str) -> bytes:
+    def _ask(self, asked: PictureRequest, image: bytes | Pixels, request_id: str) -> bytes:
         """The answer to a picture. Raises what the server refused it with, InferenceUnavailable."""
-        headers = {"x-request-id": request_id}
+        headers = {"x-request-id": request_id} | ({} if isinstance(image, bytes) else raw_frames.headers(image))
         give_up = time.monotonic() + self._patience_seconds
         while True:
             try:
+                content = image if isinstance(image, bytes) else raw_frames.chunks(image)
                 return self._send(
-                    "POST", f"/{asked.task}", params=asked.to_query(), headers=headers, content=image
+                    "POST", f"/{asked.task}", params=asked.to_query(), headers=headers, content=content
                 ).content
             except errors.InferenceUnavailable as error:
                 if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() > give_up:

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from inference import errors, memory, networks, wire
+from inference import errors, memory, networks, raw_frames, wire
 from inference.images import pixel_count
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
@@ -73,9 +73,16 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         async def answer(request: Request) -> Response:
             try:
                 asked = kind.from_query(request.query_params)
-                data = await request.body()
-                with _place(request.app, settings, pixel_count(data, asked.min_side, asked.max_side)):
-                    result = await _unless_gone(request, _run(request.app, data, asked, pipeline))
+                size = raw_frames.size(request.headers, asked.max_side)
+                if size is None:
+                    data = await request.body()
+                    with _place(request.app, settings, pixel_count(data, asked.min_side, asked.max_side)):
+                        result = await _unless_gone(request, _run(request.app, data, asked, pipeline))
+                else:
+                    with _place(request.app, settings, size[0] * size[1]):
+                        # Not kept: a frame does not come again.
+                        frame = Picture(await raw_frames.read(request.stream(), *size))
+                        result = await _unless_gone(request, _run(request.app, frame, asked, pipeline))
             except errors.InferenceError as error:
                 return _refusal(error)
             except (ClientDisconnect, asyncio.CancelledError):
@@ -151,8 +158,9 @@ def run(settings: ModelServerSettings, log_level: str = "info") -> None:
     )
 
 
-async def _run(app: Starlette, data: bytes, asked: Asked, pipeline: Pipeline[Asked]) -> object:
-    return await pipeline(await app.state.pictures.open(data), asked, app.state.networks)
+async def _run(app: Starlette, given: bytes | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> object:
+    picture = given if isinstance(given, Picture) else await app.state.pictures.open(given)
+    return await pipeline(picture, asked, app.state.networks)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Which words of a picture a caller wants to see."""
+"""Which words of a picture a caller wants to see, and how they are listed."""
 
 from dataclasses import dataclass, replace
 
 from inference.polygons import bounds, share_inside
-from inference.types import Polygon, TextResult, Word
+from inference.types import Polygon, TextPiece, TextResult, Word
 
 MOST_WORDS = 100
 LEAST_SHARE = 0.5
@@ -30,6 +30,15 @@ def select(result: TextResult, wanted: TextFilter) -> TextResult:
     kept = set(map(id, sorted(passed, key=lambda word: -word.confidence)[:MOST_WORDS]))
     lines = (replace(line, words=tuple(word for word in line.words if id(word) in kept)) for line in result.lines)
     return replace(result, lines=tuple(line for line in lines if line.words))
+
+
+def listed(result: TextResult) -> list[TextPiece]:
+    """All lines, then all words, numbered on from 0."""
+    words = [(parent, word) for parent, line in enumerate(result.lines) for word in line.words]
+    return [TextPiece(n, None, line.text, line.confidence, line.polygon) for n, line in enumerate(result.lines)] + [
+        TextPiece(n, parent, word.text, word.confidence, word.polygon)
+        for n, (parent, word) in enumerate(words, len(result.lines))
+    ]
 
 
 def _passes(word: Word, wanted: TextFilter) -> bool:

@@ -251,6 +251,17 @@ class Line:
 
 
 @dataclass(frozen=True)
+class TextPiece:
+    """A line or a word with its number in the list of all lines and words; of a word, `parent` is its line's."""
+
+    number: int
+    parent: int | None
+    text: str
+    confidence: float
+    polygon: Polygon
+
+
+@dataclass(frozen=True)
 class TextResult:
     """Lines of one picture in reading order. `width` and `height` are of the upright picture, pixels."""
 

@@ -5,6 +5,8 @@ CREATE TABLE jobs (
     account text NOT NULL,
     region text NOT NULL,
     kind text NOT NULL,
+    -- What its caller calls that which started it; told with its end.
+    operation text NOT NULL,
     -- What was asked, in the words of the analysis.
     params jsonb NOT NULL,
     bucket text NOT NULL,
@@ -37,9 +39,14 @@ CREATE TABLE job_tasks (
     done boolean NOT NULL DEFAULT false,
     -- How much of the part has been seen, 0..1.
     progress real NOT NULL DEFAULT 0,
-    -- Counts the claims: who holds the latest is the one whose work counts.
+    -- Counts the claims, and those given back: only who holds the latest may end it.
     claims integer NOT NULL DEFAULT 0,
+    held boolean NOT NULL DEFAULT false,
+    -- How many claims ended with an error, and how many with silence: their worker died.
     failures integer NOT NULL DEFAULT 0,
+    deaths integer NOT NULL DEFAULT 0,
+    -- Since when it cannot be done because something else is away.
+    away_since timestamptz,
     -- Nobody else may claim it before: the end of a lease, or of a pause after a failure.
     not_before timestamptz NOT NULL DEFAULT now(),
     observations bytea,
@@ -47,8 +54,6 @@ CREATE TABLE job_tasks (
 );
 
 CREATE INDEX job_tasks_waiting ON job_tasks (not_before) WHERE NOT done;
--- What was observed is compressed before it comes.
-ALTER TABLE job_tasks ALTER COLUMN observations SET STORAGE EXTERNAL;
 
 CREATE TABLE job_results (
     job_id text COLLATE "C" NOT NULL REFERENCES jobs ON DELETE CASCADE,

@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _buckets_parser(commands)
     _celebrities_parser(commands)
     _collections_parser(commands)
+    _jobs_parser(commands)
     _add(commands, "migrate", _migrate, "bring the database's tables up to date", "openrek migrate")
     _add(commands, "prepare", _prepare, "migrate, and make the first access key and its credentials file")
     _add(commands, "settings", _settings, "print every setting as a Markdown page", "openrek settings")
@@ -272,6 +273,24 @@ def _name_of_collection(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="name of the collection")
 
 
+def _jobs_parser(commands: Commands) -> None:
+    nouns = _add(commands, "jobs", None, "see and cancel jobs on videos", "openrek jobs list").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    list_ = _add(nouns, "list", _later("jobs", "show_all"), "list the latest jobs", "openrek jobs list --limit 100")
+    list_.add_argument("--limit", type=int, default=20, help="how many, latest first (default 20)")
+    show = _add(nouns, "show", _later("jobs", "show"), "show a job", "openrek jobs show 0f3c...9a --wait")
+    show.add_argument("--wait", action="store_true", help="show the progress until it has ended")
+    cancel = _add(
+        nouns, "cancel", _later("jobs", "cancel"), "end a running job as failed", "openrek jobs cancel 0f3c...9a"
+    )
+    for noun in (show, cancel):
+        noun.add_argument("job_id", metavar="JOB_ID", help="id of the job")
+    for noun in (list_, show, cancel):
+        noun.add_argument("--account", help="AWS account number that the job belongs to")
+        noun.add_argument("--region", help="AWS region that the job is in")
+
+
 def _demo_parser(commands: Commands) -> None:
     demo = _add(commands, "demo", _demo, "show what a running server does", "openrek demo --output demo")
     demo.add_argument("--host", help="address of the server (default 127.0.0.1)")
@@ -309,7 +328,8 @@ def _process_parsers(commands: Commands) -> None:
     vectorindex.add_argument(
         "--url", help="which of the addresses in OPENREK_VECTORINDEX_URL it serves (default the only one)"
     )
-    _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
+    worker = _add(commands, "worker", _later("parts", "worker"), "run a worker for background jobs")
+    worker.add_argument("--name", default="worker", help="name, its own on this machine (default worker)")
 
 
 def _serve(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from storage.database import Pool
 
 READINESS_SECONDS = 2.0
+DAY_SECONDS = 24 * 3600.0
 PART_READINESS_SECONDS = 1.5  # so that a part that is missing is named before the time is up
 
 
@@ -134,20 +135,20 @@ def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def worker(_: argparse.Namespace, settings: Settings) -> int:
-    """The worker for background jobs."""
+def worker(chosen: argparse.Namespace, settings: Settings) -> int:
+    """One worker for background jobs."""
     from inference import similarity
     from inference.client import InferenceClient
     from storage.database import open_pool
     from storage.objects import ObjectStore
     from vectorindex.client import IndexClient
     from workers import app
+    from workers.notifications import Destinations
     from workers.services import WorkerServices, WorkerSettings
 
-    logs.configure("worker", settings.log_level)
+    logs.configure(chosen.name, settings.log_level)
     similarity.use_packs([settings.model_pack, *settings.more_face_packs])
-    connections = app.CONNECTIONS_BESIDE_JOBS + app.CONNECTIONS_OF_A_JOB * settings.worker_processes
-    with open_pool(settings.database_url, connections, app.STATEMENT_SECONDS) as pool:
+    with open_pool(settings.database_url, app.CONNECTIONS, app.STATEMENT_SECONDS) as pool:
         services = WorkerServices(
             pool=pool,
             inference=InferenceClient(settings.inference_url),
@@ -160,7 +161,13 @@ def worker(_: argparse.Namespace, settings: Settings) -> int:
                 text_frames_per_second=settings.video_text_frames_per_second,
                 frames_in_flight=settings.video_frames_in_flight,
                 lease_seconds=settings.job_lease_seconds,
+                results_seconds=settings.job_results_days * DAY_SECONDS,
+            ),
+            notifications=Destinations(
+                sns_endpoint_url=settings.sns_endpoint_url,
+                webhook_url=settings.webhook_url,
+                webhook_secret=settings.webhook_secret or "",
             ),
         )
-        app.run(settings.redis_url, services, settings.worker_processes, settings.log_level)
+        app.run(settings.redis_url, services, settings.log_level, chosen.name)
     return 0

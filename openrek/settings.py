@@ -8,7 +8,7 @@ import types
 import typing
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -129,11 +129,27 @@ class Settings:
     vectorindex_poll_seconds: Annotated[
         float, "Seconds between two looks of the vector index server for changes. Searches do not depend on it."
     ] = 1.0
-    worker_processes: Annotated[int, "Parts of videos that one worker looks at at a time."] = 1
+    worker_processes: Annotated[
+        int, "Worker processes that `openrek serve` starts. Each looks at one part of a video at a time."
+    ] = 1
     job_limit: Annotated[int, "Unfinished jobs on videos that one account may have in a region."] = 20
     job_lease_seconds: Annotated[
         float, "A worker that says nothing for so long has what it was at given to another."
     ] = 15.0
+    job_results_days: Annotated[float, "Days for which jobs on videos and their results are kept once they ended."] = (
+        7.0
+    )
+    sns_endpoint_url: Annotated[
+        str | None,
+        "Endpoint that speaks SNS, where the ends of jobs are told to the topics that requests name. The region is the "
+        "topic's; credentials come from where boto3 looks for them.",
+    ] = None
+    webhook_url: Annotated[
+        str | None, "Address that the ends of jobs are posted to instead, where requests name a topic: docs/jobs.md."
+    ] = None
+    webhook_secret: Annotated[
+        str | None, "Secret that what is posted is signed with (HMAC-SHA256). Needed with `OPENREK_WEBHOOK_URL`."
+    ] = field(default=None, repr=False)
     video_part_seconds: Annotated[
         float, "Videos are split into parts of about this length, which workers take side by side."
     ] = 20.0
@@ -308,6 +324,7 @@ def _check(settings: Settings) -> None:
         "database_statement_seconds",
         "vectorindex_poll_seconds",
         "job_lease_seconds",
+        "job_results_days",
         "video_part_seconds",
         "video_frames_per_second",
         "video_moderation_frames_per_second",
@@ -315,6 +332,11 @@ def _check(settings: Settings) -> None:
         "stop_seconds",
     ):
         require(name, getattr(settings, name) is None or getattr(settings, name) > 0, "more than 0")
+    if settings.webhook_url is not None:
+        require("webhook_url", settings.webhook_url.startswith(("http://", "https://")), "an http or https address")
+        require("webhook_url", settings.sns_endpoint_url is None, "absent where OPENREK_SNS_ENDPOINT_URL is given")
+        if not settings.webhook_secret:
+            raise SettingError("OPENREK_WEBHOOK_URL needs OPENREK_WEBHOOK_SECRET, which signs what is posted")
     urls = settings.vectorindex_urls
     require(
         "vectorindex_url", all(urls) and len(set(urls)) == len(urls), "different addresses with commas between them"

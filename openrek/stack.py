@@ -22,8 +22,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST_BACKLOG = 1024
 Probe = Callable[[], Awaitable[bool]]
 
-CONNECTIONS_BESIDE_THE_API = 16  # of a vector index server and the worker
+CONNECTIONS_BESIDE_THE_API = 16  # of a vector index server and a worker
 CONNECTIONS_OF_AN_INDEX_SERVER = 4
+CONNECTIONS_OF_A_WORKER = 8
 
 
 def run(settings: Settings, demo: bool) -> int:
@@ -108,6 +109,7 @@ async def _start_postgres(settings: Settings, supervisor: Supervisor, say: Calla
         say(notice)
     clients = settings.api_processes * settings.database_connections + CONNECTIONS_BESIDE_THE_API
     clients += (settings.vectorindex_servers - 1) * CONNECTIONS_OF_AN_INDEX_SERVER
+    clients += (settings.worker_processes - 1) * CONNECTIONS_OF_A_WORKER
     await supervisor.start(
         Part(
             "postgres",
@@ -126,11 +128,19 @@ def _parts(settings: Settings, listener: socket.socket) -> Iterator[Part]:
     if settings.is_own("vectorindex_url"):
         for name, url in index_servers(settings).items():
             yield Part(name, _openrek("vectorindex", "--url", url), _answers(url), SERVERS)
-    yield Part("worker", _openrek("worker"), _is_ready_to_the_api(settings.endpoint, "worker"), WORKER)
+    for name in workers(settings):
+        yield Part(name, _openrek("worker", "--name", name), _is_ready_to_the_api(settings.endpoint, "worker"), WORKER)
     for number in range(1, settings.api_processes + 1):
         name = "api" if settings.api_processes == 1 else f"api-{number}"
         command = _openrek("api", "--socket", str(listener.fileno()))
         yield Part(name, command, _answers(settings.endpoint), API, pass_fds=(listener.fileno(),))
+
+
+def workers(settings: Settings) -> list[str]:
+    """The names of the workers."""
+    if settings.worker_processes == 1:
+        return ["worker"]
+    return [f"worker-{number}" for number in range(1, settings.worker_processes + 1)]
 
 
 def index_servers(settings: Settings) -> dict[str, str]:

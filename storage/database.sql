@@ -5,4 +5,5 @@ SELECT set_config('statement_timeout', %(statement)s::text, false),
 
 -- name: vacuum
 -- Clears the rows that nobody can see any more; a table that something else works on is left for the next time.
-VACUUM (SKIP_LOCKED) faces, users, face_crops, new_embeddings, collection_changes, idempotency_tokens;
+VACUUM (SKIP_LOCKED) faces, users, face_crops, new_embeddings, collection_changes, idempotency_tokens,
+    jobs, job_tasks, job_results;

@@ -13,6 +13,8 @@ from storage.errors import LeaseLost
 from storage.jobs import Result
 
 Step = Literal["plan", "look", "conclude", "notify"]
+Why = Literal["stopped", "away", "failed"]
+"""Why a task is given back: its worker is to stop, something else is away, or it ended with an error."""
 Bounds = tuple[int | None, int | None]
 """Of a part of a video, in ticks of its clock; None for its beginning or end."""
 _SQL = queries.load("job_tasks")
@@ -20,8 +22,9 @@ _SQL = queries.load("job_tasks")
 
 @dataclass(frozen=True)
 class Task:
-    """A claimed task; `start` and `end` are there for parts. It was claimed `claims` times, this one included, and
-    `failures` of them ended with an error."""
+    """A claimed task; `start` and `end` are there for parts. `claims` tells this claim from all others. Of those
+    before, `failures` ended with an error, and of `deaths` nothing more was heard: their workers died. For so many
+    `away_seconds` it could not be done because something else was away."""
 
     job_id: str
     step: Step
@@ -30,19 +33,19 @@ class Task:
     end: int | None
     claims: int
     failures: int
+    deaths: int
+    away_seconds: float
+
+    @property
+    def place(self) -> tuple[str, Step, int]:
+        """The key of its row."""
+        return self.job_id, self.step, self.number
 
 
 def claim(connection: Connection[Any], lease_seconds: float) -> Task | None:
     """Take a task that is due and that nobody holds, for so long; None when there is none."""
     with connection.cursor(row_factory=class_row(Task)) as cursor:
         return cursor.execute(_SQL["claim"], {"lease_seconds": lease_seconds}).fetchone()
-
-
-def count_due(connection: Connection[Any]) -> int:
-    """How many tasks could be claimed now."""
-    row = connection.execute(_SQL["count_due"]).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def renew(connection: Connection[Any], task: Task, lease_seconds: float, progress: float) -> None:
@@ -52,9 +55,9 @@ def renew(connection: Connection[Any], task: Task, lease_seconds: float, progres
         raise LeaseLost(job_id=task.job_id)
 
 
-def give_back(connection: Connection[Any], task: Task, pause_seconds: float, *, failed: bool) -> None:
-    """Let a task be claimed again after a pause, if it is still held."""
-    connection.execute(_SQL["give_back"], vars(task) | {"pause_seconds": pause_seconds, "failed": int(failed)})
+def give_back(connection: Connection[Any], task: Task, why: Why, pause_seconds: float = 0.0) -> None:
+    """Let a task be claimed again after a pause, if it is still held; it no longer is."""
+    connection.execute(_SQL["give_back"], vars(task) | {"pause_seconds": pause_seconds, "why": why})
 
 
 def planned(connection: Connection[Any], task: Task, info: bytes, parts: Iterable[Bounds]) -> None:
@@ -78,14 +81,20 @@ def looked(connection: Connection[Any], task: Task, observations: bytes) -> None
 def observations(pool: Pool, job_id: str) -> Iterator[bytes]:
     """What was seen, part by part in the order of the video."""
     with pool.connection() as connection:
-        row = connection.execute(_SQL["part_count"], {"job_id": job_id}).fetchone()
-    assert row is not None
-    for number in range(row[0]):
+        count = part_count(connection, job_id)
+    for number in range(count):
         with pool.connection() as connection:
             seen = connection.execute(_SQL["observations"], {"job_id": job_id, "number": number}).fetchone()
         if seen is None:
             raise LeaseLost(job_id=job_id)
         yield seen[0]
+
+
+def part_count(connection: Connection[Any], job_id: str) -> int:
+    """How many parts the video of a job has, once it was opened."""
+    row = connection.execute(_SQL["part_count"], {"job_id": job_id}).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def concluded(connection: Connection[Any], task: Task, found: Iterable[Result]) -> None:
@@ -104,7 +113,7 @@ def job_failed(connection: Connection[Any], task: Task, message: str) -> None:
 
 
 def notified(connection: Connection[Any], task: Task) -> None:
-    """End a task that told about a job's end. Raises LeaseLost."""
+    """End a task that told about a job's end, or gave it up. Raises LeaseLost."""
     with connection.transaction():
         _finish(connection, task)
 

@@ -5,18 +5,17 @@ VALUES (%(job_id)s, %(step)s, %(number)s, %(start)s, %(end)s);
 
 -- name: claim
 -- Takes the task that is due: what opens or ends a job first, then the early parts of all jobs before the later ones.
-UPDATE job_tasks SET claims = claims + 1, not_before = now() + make_interval(secs => %(lease_seconds)s)
+UPDATE job_tasks
+SET claims = claims + 1, deaths = deaths + held::integer, held = true,
+    not_before = now() + make_interval(secs => %(lease_seconds)s)
 WHERE (job_id, step, number) = (
     SELECT job_id, step, number FROM job_tasks JOIN jobs USING (job_id)
     WHERE NOT done AND not_before <= now()
     ORDER BY step = 'look', number, created_at, job_id
     LIMIT 1 FOR UPDATE OF job_tasks SKIP LOCKED
 )
-RETURNING job_id, step, number, start_ticks AS start, end_ticks AS end, claims, failures;
-
--- name: count_due
--- How many tasks could be claimed now.
-SELECT count(*) FROM job_tasks WHERE NOT done AND not_before <= now();
+RETURNING job_id, step, number, start_ticks AS start, end_ticks AS end, claims, failures, deaths,
+          coalesce(extract(epoch FROM now() - away_since), 0)::float8 AS away_seconds;
 
 -- name: renew
 -- Lengthens the lease of a task that is still held.
@@ -31,9 +30,12 @@ WHERE job_id = %(job_id)s AND step = %(step)s AND number = %(number)s AND claims
 RETURNING true;
 
 -- name: give_back
--- Lets a task that is still held wait before it is claimed again.
+-- Lets a task that is still held wait before it is claimed again. The claim that ends here is of no use any more.
 UPDATE job_tasks
-SET not_before = now() + make_interval(secs => %(pause_seconds)s), failures = failures + %(failed)s, progress = 0
+SET not_before = now() + make_interval(secs => %(pause_seconds)s), progress = 0,
+    claims = claims + 1, held = false,
+    failures = failures + CASE %(why)s::text WHEN 'failed' THEN 1 ELSE 0 END,
+    away_since = CASE %(why)s::text WHEN 'away' THEN coalesce(away_since, now()) WHEN 'stopped' THEN away_since END
 WHERE job_id = %(job_id)s AND step = %(step)s AND number = %(number)s AND claims = %(claims)s AND NOT done;
 
 -- name: lock_job

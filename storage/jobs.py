@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from storage import queries
+from storage import idempotency, queries
 from storage.errors import JobNotFound, TooManyJobs
 from storage.tenant import Tenant
 
@@ -24,7 +24,7 @@ _TASKS = queries.load("job_tasks")
 @dataclass(frozen=True)
 class NewJob:
     """`kind` is a key of workers.analyses; `params`, plain JSON, are what that analysis reads. The video is an object
-    of a bucket. The end is told to `topic`, None for nobody."""
+    of a bucket. The end is told to `topic`, None for nobody, as that of `operation`."""
 
     kind: str
     params: dict[str, Any]
@@ -33,6 +33,7 @@ class NewJob:
     object_version: str | None = None
     tag: str | None = None
     topic: str | None = None
+    operation: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Job(NewJob):
 
 @dataclass(frozen=True)
 class ListedJob(Job):
-    """`progress`: the share of it that is done, 0..1."""
+    """`progress`: the share of it that is done, 0..1; the parts of the video are nearly all of it."""
 
     progress: float = 0.0
 
@@ -81,12 +82,22 @@ class Row:
     payload: bytes
 
 
-def start(connection: Connection[Any], tenant: Tenant, job: NewJob, limit: int) -> str:
-    """Write a new job, ready for any worker, and return its id: 64 hexadecimal characters.
+def new_id() -> str:
+    """The id of a job to be: 64 hexadecimal characters."""
+    return secrets.token_hex(32)
+
+
+def resource(job_id: str) -> str:
+    """What the tokens of requests about a job are kept with (storage.idempotency): they end with it."""
+    return f"job/{job_id}"
+
+
+def start(connection: Connection[Any], tenant: Tenant, job: NewJob, limit: int, job_id: str | None = None) -> str:
+    """Write a new job, ready for any worker, and return its id: `job_id` or a new one.
 
     Raises TooManyJobs when the tenant has `limit` unfinished ones.
     """
-    job_id = secrets.token_hex(32)
+    job_id = job_id or new_id()
     with connection.transaction():
         connection.execute(_SQL["lock_tenant"], vars(tenant))
         row = connection.execute(_SQL["count_running"], vars(tenant)).fetchone()
@@ -119,14 +130,16 @@ def of_tenant(connection: Connection[Any], tenant: Tenant, kind: str, job_id: st
 def newest(connection: Connection[Any], tenant: Tenant, limit: int) -> list[ListedJob]:
     """The latest jobs of a tenant, latest first."""
     with connection.cursor(row_factory=class_row(ListedJob)) as cursor:
-        return cursor.execute(_SQL["list"], vars(tenant) | {"limit": limit}).fetchall()
+        return cursor.execute(_SQL["list"], vars(tenant) | {"limit": limit, "job_id": None}).fetchall()
 
 
-def progress(connection: Connection[Any], job_id: str) -> float:
-    """The share of a running job that is done, 0..1."""
-    row = connection.execute(_SQL["progress"], {"job_id": job_id}).fetchone()
-    assert row is not None
-    return float(row[0])
+def listed(connection: Connection[Any], tenant: Tenant, job_id: str) -> ListedJob:
+    """A tenant's job of any kind, with its progress. Raises JobNotFound."""
+    with connection.cursor(row_factory=class_row(ListedJob)) as cursor:
+        found = cursor.execute(_SQL["list"], vars(tenant) | {"limit": 1, "job_id": job_id}).fetchone()
+    if found is None:
+        raise JobNotFound(job_id=job_id)
+    return found
 
 
 def results(
@@ -144,7 +157,7 @@ def store_results(connection: Connection[Any], job_id: str, found: Iterable[Resu
     connection.execute(_SQL["drop_results"], {"job_id": job_id})
     connection.execute(_SQL["gather_results"])
     with connection.cursor() as cursor, cursor.copy(_SQL["copy_results"]) as copy:
-        copy.set_types(["text", "int4", "int8", "text", "float4", "bytea"])
+        copy.set_types(["text", "int4", "int8", "text", "float8", "bytea"])
         for one in found:
             place = places[one.view] = places.get(one.view, -1) + 1
             copy.write_row((one.view, place, one.at_ms, one.name, one.rank, one.payload))
@@ -167,5 +180,9 @@ def end(connection: Connection[Any], job_id: str, status: Status, message: str |
 
 
 def expire(connection: Connection[Any], batch: int, kept_seconds: float = KEPT_SECONDS) -> int:
-    """Remove up to `batch` jobs that finished longer ago; return how many."""
-    return connection.execute(_SQL["expire"], {"batch": batch, "kept_seconds": kept_seconds}).rowcount
+    """Remove up to `batch` jobs that finished longer ago, and the tokens that stand for them; return how many."""
+    with connection.transaction():
+        gone = connection.execute(_SQL["expire"], {"batch": batch, "kept_seconds": kept_seconds}).fetchall()
+        for account, region, job_id in gone:
+            idempotency.forget(connection, Tenant(account, region), resource(job_id))
+    return len(gone)

@@ -8,34 +8,31 @@ SELECT count(*) FROM jobs WHERE account = %(account)s AND region = %(region)s AN
 
 -- name: insert
 -- A new job.
-INSERT INTO jobs (job_id, account, region, kind, params, bucket, object_name, object_version, tag, topic)
+INSERT INTO jobs (job_id, account, region, kind, operation, params, bucket, object_name, object_version, tag, topic)
 VALUES (
-    %(job_id)s, %(account)s, %(region)s, %(kind)s, %(params)s,
+    %(job_id)s, %(account)s, %(region)s, %(kind)s, %(operation)s, %(params)s,
     %(bucket)s, %(object_name)s, %(object_version)s, %(tag)s, %(topic)s
 );
 
 -- name: get
 -- A job by its id.
-SELECT job_id AS id, account, region, kind, params, bucket, object_name, object_version, tag, topic,
+SELECT job_id AS id, account, region, kind, operation, params, bucket, object_name, object_version, tag, topic,
        status, message, info, created_at, finished_at
 FROM jobs WHERE job_id = %(job_id)s;
 
 -- name: list
--- The jobs of a tenant, latest first, with the share of them that is done.
-SELECT job_id AS id, account, region, kind, params, bucket, object_name, object_version, tag, topic,
+-- The jobs of a tenant, latest first, or one of them, with the share of them that is done.
+SELECT job_id AS id, account, region, kind, operation, params, bucket, object_name, object_version, tag, topic,
        status, message, info, created_at, finished_at,
-       coalesce((SELECT avg(CASE WHEN done THEN 1 ELSE progress END)
-                 FROM job_tasks WHERE job_tasks.job_id = jobs.job_id AND step IN ('look', 'conclude')), 0)::float8
-           AS progress
+       CASE status WHEN 'running' THEN
+           (SELECT 0.95 * coalesce(avg(progress) FILTER (WHERE step = 'look'), 0)
+                 + 0.05 * coalesce(avg(progress) FILTER (WHERE step = 'conclude'), 0)
+            FROM job_tasks WHERE job_tasks.job_id = jobs.job_id)
+       ELSE 1 END::float8 AS progress
 FROM jobs
-WHERE account = %(account)s AND region = %(region)s
+WHERE account = %(account)s AND region = %(region)s AND job_id = coalesce(%(job_id)s, job_id)
 ORDER BY created_at DESC, job_id
 LIMIT %(limit)s;
-
--- name: progress
--- The share of a job that is done, 0..1.
-SELECT coalesce(avg(CASE WHEN done THEN 1 ELSE progress END), 0)::float8
-FROM job_tasks WHERE job_id = %(job_id)s AND step IN ('look', 'conclude');
 
 -- name: results
 -- A page of results in the order of time.
@@ -65,7 +62,7 @@ DELETE FROM job_results WHERE job_id = %(job_id)s;
 
 -- name: gather_results
 -- A place for results that have no order of names yet.
-CREATE TEMPORARY TABLE new_results (view text, place integer, at_ms bigint, name text, rank real, payload bytea)
+CREATE TEMPORARY TABLE new_results (view text, place integer, at_ms bigint, name text, rank double precision, payload bytea)
 ON COMMIT DROP;
 
 -- name: copy_results
@@ -84,4 +81,5 @@ FROM new_results;
 DELETE FROM jobs WHERE job_id IN (
     SELECT job_id FROM jobs WHERE finished_at < now() - make_interval(secs => %(kept_seconds)s)
     LIMIT %(batch)s FOR UPDATE SKIP LOCKED
-);
+)
+RETURNING account, region, job_id;

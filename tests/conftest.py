@@ -51,7 +51,7 @@ def hopper() -> bytes:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """The URL of a local S3 server that accepts any credentials."""
+    """The URL of a local server that speaks S3, SNS and SQS, and accepts any credentials."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -1,18 +1,23 @@
 """The Celery app, the worker process, and the question whether one is there."""
 
 import logging
+import os
+import socket
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 
-from celery import Celery
+from celery import Celery, signals
 from celery.beat import EmbeddedService
 from celery.exceptions import CPendingDeprecationWarning, OperationalError, SecurityWarning
+from kombu.common import Broadcast
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError as BrokerError
 from redis import RedisError
 
-from storage import job_tasks
 from storage.database import Pool
+from storage.errors import DatabaseUnavailable
 from workers import jobs, maintenance
 from workers.services import WorkerServices
 
@@ -21,10 +26,13 @@ log = logging.getLogger(__name__)
 QUEUE = "openrek"
 # Nobody waits for a job as for an answer, and tidying a large collection takes its time.
 STATEMENT_SECONDS = 600.0
-CONNECTIONS_BESIDE_JOBS, CONNECTIONS_OF_A_JOB = 4, 4
-WORK_ON_JOBS = "workers.jobs.work"
-# A job whose message was lost, or whose worker died, waits no longer than this for another one.
-JOB_SWEEP_SECONDS = 3.0
+CONNECTIONS = 8
+QUEUE_THREADS = 2
+WAKE, WAKE_QUEUE = "workers.jobs.wake", "openrek.wake"
+# A job whose message was lost waits no longer than this.
+LOOK_FOR_JOBS_SECONDS = 1.0
+# For the task in work to notice that it was given back.
+STOP_SECONDS = 1.0
 
 
 def create_app(broker_url: str) -> Celery:
@@ -52,56 +60,39 @@ def create_app(broker_url: str) -> Celery:
     return app
 
 
-def add_tasks(app: Celery, services: WorkerServices, job_threads: int) -> None:
+def add_tasks(app: Celery, services: WorkerServices, wake: Callable[[], None]) -> None:
     """Give the app the tasks of this package, and the times of the periodic ones.
 
-    At most `job_threads` tasks of jobs are in work at a time, so that a long video never keeps the tidying waiting.
+    Jobs are no tasks of the queue, whose messages may be lost: a message only wakes who looks for them.
     """
+    kept_seconds = services.settings.results_seconds
     for tidy, seconds in maintenance.PERIODIC.items():
         name = f"workers.maintenance.{tidy.__name__}"
-        app.task(_task(tidy, services.pool), name=name)
+        bound = partial(tidy, kept_seconds=kept_seconds) if tidy is maintenance.expire_jobs else tidy
+        app.task(_task(tidy.__name__, bound, services.pool), name=name)
         # One that waited for longer than a period is no use: the next is due.
         app.conf.beat_schedule[name] = {"task": name, "schedule": seconds, "options": {"expires": seconds}}
-    free = threading.BoundedSemaphore(job_threads)
-
-    def work_on_jobs() -> int:
-        # Whoever is at work goes on until nothing is due: a message more than there are threads is not needed.
-        if not free.acquire(blocking=False):
-            return 0
-        try:
-            return jobs.work(services)
-        finally:
-            free.release()
-
-    def look_for_jobs() -> int:
-        with services.pool.connection() as connection:
-            due = job_tasks.count_due(connection)
-        for _ in range(min(due, job_threads)):
-            app.send_task(WORK_ON_JOBS, expires=JOB_SWEEP_SECONDS)
-        return due
-
-    app.task(work_on_jobs, name=WORK_ON_JOBS)
-    sweep = "workers.jobs.look_for_jobs"
-    app.task(look_for_jobs, name=sweep)
-    options = {"expires": JOB_SWEEP_SECONDS}
-    app.conf.beat_schedule[sweep] = {"task": sweep, "schedule": JOB_SWEEP_SECONDS, "options": options}
+    app.task(wake, name=WAKE)
 
 
-def run(broker_url: str, services: WorkerServices, job_threads: int, log_level: str) -> None:
-    """Work, on `job_threads` threads for jobs and one beside them, until SIGTERM or SIGINT.
+def run(broker_url: str, services: WorkerServices, log_level: str, name: str = "worker") -> None:
+    """Work until SIGTERM or SIGINT: on jobs, one task at a time, and on whatever comes through the queue.
 
-    Tidying at work is finished before; tasks of jobs are given back.
+    Tidying at work is finished before; a job's task is given back. Workers on one machine need different names.
     """
     # Advice for operators that is none here: messages are JSON, never pickled; tasks may safely run twice.
     for advice in (SecurityWarning, CPendingDeprecationWarning):
         warnings.simplefilter("ignore", advice)
     app = create_app(broker_url)
-    add_tasks(app, services, job_threads)
+    app.conf.task_queues = (Queue(QUEUE), Broadcast(WAKE_QUEUE, routing_key=WAKE_QUEUE))
+    woken = threading.Event()
+    add_tasks(app, services, woken.set)
     # A thread and a schedule in memory: a second process and a file would only cost.
     beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
     worker = app.Worker(
+        hostname=node_name(name),
         pool_cls="threads",
-        concurrency=job_threads + 1,
+        concurrency=QUEUE_THREADS,
         loglevel=log_level.upper(),
         without_gossip=True,
         without_mingle=True,
@@ -109,30 +100,78 @@ def run(broker_url: str, services: WorkerServices, job_threads: int, log_level: 
         beat=False,
         quiet=True,
     )
+    for chatty in ("celery.beat", "celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+    def stop(**_: object) -> None:
+        services.stopping.set()
+        woken.set()
+
+    signals.worker_shutting_down.connect(stop, weak=False)
+    working = threading.Thread(target=_work_on_jobs, args=(services, woken), name="jobs", daemon=True)
+    working.start()
     beat.start()
     try:
         worker.start()
     finally:
+        stop()
         beat.stop()
+        working.join(STOP_SECONDS)
+    if working.is_alive():
+        # It waits for something that does not answer, with threads that Python would wait for. Its task was given back.
+        log.warning("a task is left in the middle")
+        logging.shutdown()
+        os._exit(0)
+
+
+def _work_on_jobs(services: WorkerServices, woken: threading.Event) -> None:
+    while not services.stopping.is_set():
+        woken.clear()
+        try:
+            jobs.work(services)
+        except DatabaseUnavailable as error:
+            log.warning("jobs wait: %s", error)
+        except Exception:
+            log.exception("jobs wait")
+        woken.wait(LOOK_FOR_JOBS_SECONDS)
 
 
 def waker(broker_url: str) -> Callable[[], None]:
-    """A function that has a worker look for jobs at once. It never raises: without it they look soon by themselves."""
+    """A function that has the workers look for jobs at once.
+
+    It never waits nor raises: without a message they look soon by themselves.
+    """
     app = create_app(broker_url)
     app.conf.broker_transport_options = {"socket_connect_timeout": 1.0, "socket_timeout": 1.0, "max_retries": 0}
+    everybody = {
+        "exchange": WAKE_QUEUE,
+        "exchange_type": "fanout",
+        "routing_key": WAKE_QUEUE,
+        "declare": [Exchange(WAKE_QUEUE, type="fanout")],
+    }
+    asked = threading.Event()
 
-    def wake() -> None:
-        try:
-            app.send_task(WORK_ON_JOBS, retry=False)
-        except (OSError, OperationalError, BrokerError, RedisError) as error:
-            log.warning("the queue does not answer: %s", error)
+    def send() -> None:
+        while asked.wait():
+            asked.clear()
+            try:
+                app.send_task(WAKE, **everybody, retry=False)
+            except (OSError, OperationalError, BrokerError, RedisError) as error:
+                log.warning("the queue does not answer: %s", error)
 
-    return wake
+    threading.Thread(target=send, name="waker", daemon=True).start()
+    return asked.set
 
 
-def ping(broker_url: str, timeout: float) -> bool:
-    """Whether a worker answers within `timeout` seconds."""
+def node_name(worker: str) -> str:
+    """What the queue calls a worker of this machine."""
+    return f"{worker}@{socket.gethostname()}"
+
+
+def ping(broker_url: str, timeout: float, worker: str | None = None) -> bool:
+    """Whether a worker answers within `timeout` seconds: any, or that of this machine with a name."""
     app = create_app(broker_url)
+    destination = None if worker is None else [node_name(worker)]
     app.conf.broker_transport_options = {
         "socket_connect_timeout": timeout,
         "socket_timeout": timeout,
@@ -141,13 +180,15 @@ def ping(broker_url: str, timeout: float) -> bool:
     try:
         # A connection of its own: one that was kept would try for ever to reach a broker that has gone.
         with app.connection_for_write() as connection:
-            return bool(app.control.ping(timeout=timeout, limit=1, connection=connection))
+            return bool(app.control.ping(destination, timeout=timeout, limit=1, connection=connection))
     except (OSError, OperationalError, BrokerError, RedisError):
         return False
 
 
-def _task(tidy: maintenance.Tidy, pool: Pool) -> Callable[[], int]:
+def _task(name: str, tidy: maintenance.Tidy, pool: Pool) -> Callable[[], int]:
     def task() -> int:
-        return tidy(pool)
+        if done := tidy(pool):
+            log.info("%s: %d", name, done)
+        return done
 
     return task

@@ -1,6 +1,5 @@
 """What has to be tidied up from time to time. Each task is idempotent, and any number may run at once."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +7,6 @@ from psycopg import Connection
 
 from storage import changes, collections, idempotency, jobs
 from storage.database import Pool, vacuum_tables
-
-log = logging.getLogger(__name__)
 
 _BATCH_ROWS = 5000
 _BATCH_JOBS = 20
@@ -34,9 +31,9 @@ def expire_idempotency_tokens(pool: Pool) -> int:
     return _in_batches(pool, lambda connection: idempotency.expire(connection, _BATCH_ROWS))
 
 
-def expire_jobs(pool: Pool) -> int:
-    """Remove jobs that finished long ago, with their results; return how many."""
-    return _in_batches(pool, lambda connection: jobs.expire(connection, _BATCH_JOBS))
+def expire_jobs(pool: Pool, kept_seconds: float = jobs.KEPT_SECONDS) -> int:
+    """Remove jobs that finished longer ago, with their results; return how many."""
+    return _in_batches(pool, lambda connection: jobs.expire(connection, _BATCH_JOBS, kept_seconds))
 
 
 def vacuum(pool: Pool) -> int:

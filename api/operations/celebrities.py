@@ -8,6 +8,7 @@ from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
 from api.operations.rendering import asked_attributes, face_detail, percent
 from inference import similarity
 from inference.types import Face
+from inference.video.types import SeenCelebrity
 from storage import celebrities
 from storage.celebrities import Celebrity
 from storage.collections import Collection
@@ -38,7 +39,8 @@ def recognize_celebrities(ctx: Context, request: dict[str, Any]) -> dict[str, An
     known = _recognised(ctx, gallery, faces) if gallery and has_people else {}
     return {
         "CelebrityFaces": [
-            {"Id": celebrity.id, "MatchConfidence": confidence, "Face": face_detail(faces[place])} | _info(celebrity)
+            {"Id": celebrity.id, "MatchConfidence": confidence, "Face": face_detail(faces[place])}
+            | celebrity_info(celebrity)
             for place, (celebrity, confidence) in known.items()
         ],
         "UnrecognizedFaces": [face_detail(face) for place, face in enumerate(faces) if place not in known],
@@ -48,7 +50,7 @@ def recognize_celebrities(ctx: Context, request: dict[str, Any]) -> dict[str, An
 def get_celebrity_info(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Tells the name, the links and the known gender of a celebrity of the owner's gallery."""
     with ctx.services.pool.connection() as connection:
-        return _info(celebrities.get(connection, ctx.tenant, request["Id"]))
+        return celebrity_info(celebrities.get(connection, ctx.tenant, request["Id"]))
 
 
 def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> dict[int, tuple[Celebrity, float]]:
@@ -74,9 +76,9 @@ def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> d
     }
 
 
-def _info(celebrity: Celebrity) -> dict[str, Any]:
+def celebrity_info(celebrity: Celebrity | SeenCelebrity) -> dict[str, Any]:
     return {
         "Name": celebrity.name,
-        "Urls": celebrity.urls,
+        "Urls": list(celebrity.urls),
         "KnownGender": {"Type": celebrity.gender.capitalize()},
     }

@@ -19,15 +19,19 @@ def once(
     operation: str,
     request: dict[str, Any],
     work: Callable[[], dict[str, Any]],
+    resource: str | None = None,
 ) -> dict[str, Any]:
     """The answer of `work`, or the one given before to the same token of this operation and tenant.
 
-    `work` is done in one transaction with the token's record. Raises TokenReused when the request was another then.
+    `work` is done in one transaction with the token's record. The token is forgotten with its `resource` (as in
+    storage.idempotency), which is the request's collection unless another one is given.
+    Raises TokenReused when the request was another then.
     """
     token = request.get(TOKEN)
     if token is None:
         return work()
     others = {name: value for name, value in request.items() if name != TOKEN}
     digest = hashlib.sha256(msgspec.json.encode(others, order="deterministic")).digest()
-    resource = tags.of_collection(request["CollectionId"]) if "CollectionId" in request else None
+    if resource is None and "CollectionId" in request:
+        resource = tags.of_collection(request["CollectionId"])
     return idempotency.once(connection, ctx.tenant, operation, token, digest, work, resource)

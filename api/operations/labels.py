@@ -1,11 +1,12 @@
 """What single images show: DetectLabels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from api.context import Context
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
 from api.operations.rendering import bounding_box
+from inference.label_filters import LabelFilter, select
 from inference.types import DominantColor, ImageProperties, Instance, Label, RegionProperties
 
 LABEL_MODEL_VERSION = "3.0"
@@ -30,7 +31,7 @@ def detect_labels(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         min_side=LEAST_SIDE_PIXELS,
         request_id=ctx.request_id,
     )
-    kept = passing(result.labels, settings.get("GeneralLabels", {}))[: request.get("MaxLabels")]
+    kept = select(result.labels, label_filter(settings.get("GeneralLabels", {})))[: request.get("MaxLabels")]
     answer: dict[str, Any] = {
         "Labels": [label_members(label) for label in kept],
         "LabelModelVersion": LABEL_MODEL_VERSION,
@@ -40,22 +41,14 @@ def detect_labels(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def passing(labels: Sequence[Label], filters: Mapping[str, Any]) -> list[Label]:
-    """The labels that a request's filters (the members of GeneralLabels) leave.
-
-    With inclusions, those named or in a named category; in any case without those excluded by name or category.
-    """
-    included = {name for kind in ("Label", "LabelCategory") for name in filters.get(f"{kind}InclusionFilters", ())}
-    return [
-        label
-        for label in labels
-        if (not included or _is_named(label, filters, "Inclusion")) and not _is_named(label, filters, "Exclusion")
-    ]
-
-
-def _is_named(label: Label, filters: Mapping[str, Any], way: str) -> bool:
-    by_name = label.name in filters.get(f"Label{way}Filters", ())
-    return by_name or label.category in filters.get(f"LabelCategory{way}Filters", ())
+def label_filter(members: Mapping[str, Any]) -> LabelFilter:
+    """The filters of a GeneralLabels."""
+    return LabelFilter(
+        included=tuple(members.get("LabelInclusionFilters", ())),
+        included_categories=tuple(members.get("LabelCategoryInclusionFilters", ())),
+        excluded=tuple(members.get("LabelExclusionFilters", ())),
+        excluded_categories=tuple(members.get("LabelCategoryExclusionFilters", ())),
+    )
 
 
 def label_members(label: Label) -> dict[str, Any]:

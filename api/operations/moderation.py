@@ -7,8 +7,7 @@ from api.context import Context
 from api.errors import ResourceNotFoundException
 from api.operations.human_review import start_review
 from api.operations.images import image_bytes
-from api.operations.rendering import percent
-from inference.taxonomy.moderation import TREE
+from inference.taxonomy.moderation import TREE, sure
 from inference.types import Confident
 
 DEFAULT_CONFIDENCE = 50.0
@@ -24,18 +23,24 @@ def detect_moderation_labels(ctx: Context, request: dict[str, Any]) -> dict[str,
     least = request.get("MinConfidence", DEFAULT_CONFIDENCE)
     result = ctx.services.inference.moderation(image_bytes(ctx, request["Image"]), request_id=ctx.request_id)
     answer: dict[str, Any] = {
-        "ModerationLabels": [
-            entry | {"ParentName": TREE.parents[entry["Name"]], "TaxonomyLevel": TREE.level(entry["Name"])}
-            for entry in _sure(result.labels, least)
-        ],
+        "ModerationLabels": [moderation_label(label.name, label.confidence) for label in sure(result.labels, least)],
         "ModerationModelVersion": TREE.version,
-        "ContentTypes": _sure(result.content_types, least),
+        "ContentTypes": content_types(sure(result.content_types, least)),
     }
     if "HumanLoopConfig" in request:
         answer["HumanLoopActivationOutput"] = start_review(ctx, request, answer)
     return answer
 
 
-def _sure(found: Sequence[Confident], least: float) -> list[dict[str, Any]]:
-    rounded = [(percent(one.confidence), one.name) for one in found]
-    return [{"Confidence": confidence, "Name": name} for confidence, name in rounded if confidence >= least]
+def moderation_label(name: str, confidence: float) -> dict[str, Any]:
+    """A ModerationLabel."""
+    return {
+        "Confidence": confidence,
+        "Name": name,
+        "ParentName": TREE.parents[name],
+        "TaxonomyLevel": TREE.level(name),
+    }
+
+
+def content_types(found: Sequence[Confident]) -> list[dict[str, Any]]:
+    return [{"Confidence": one.confidence, "Name": one.name} for one in found]

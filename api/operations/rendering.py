@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Any, Protocol
+from uuid import UUID
 
 from inference.types import Attributes, Face, Quality
-from storage.faces import StoredFace
 
 LANDMARK_TYPES = {
     "eye_left": "eyeLeft",
@@ -64,6 +64,25 @@ class Rectangle(Protocol):
     def height(self) -> float: ...
 
 
+class Known(Protocol):
+    """A face of a collection."""
+
+    @property
+    def face_id(self) -> UUID: ...
+    @property
+    def image_id(self) -> UUID: ...
+    @property
+    def external_image_id(self) -> str | None: ...
+    @property
+    def box(self) -> Rectangle: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def face_model_version(self) -> str: ...
+
+
 def bounding_box(box: Rectangle) -> dict[str, float]:
     return {"Width": box.width, "Height": box.height, "Left": box.left, "Top": box.top}
 
@@ -85,7 +104,7 @@ def face_detail(face: Face) -> dict[str, Any]:
     }
 
 
-def stored_face(face: StoredFace) -> dict[str, Any]:
+def stored_face(face: Known) -> dict[str, Any]:
     """A `Face` as listings and searches give it."""
     optional = {"ExternalImageId": face.external_image_id, "UserId": face.user_id}
     return {

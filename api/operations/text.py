@@ -1,5 +1,6 @@
 """Text in single images: DetectText."""
 
+from math import isfinite
 from typing import Any
 
 from api.context import Context
@@ -7,12 +8,12 @@ from api.errors import InvalidParameterException
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes
 from api.operations.rendering import bounding_box
 from inference.polygons import bounds
-from inference.text_filters import TextFilter, select
-from inference.types import Line, Point, Polygon, Word
+from inference.text_filters import TextFilter, listed, select
+from inference.types import Point, Polygon, TextPiece
 
 TEXT_MODEL_VERSION = "3.0"
 WORD_FILTER_CONFIDENCE = 80.0
-"""MinConfidence of a WordFilter that does not say; without a WordFilter every word passes (limits.md section 10)."""
+"""MinConfidence of a WordFilter that does not say (limits.md section 10)."""
 POLYGON_POINTS = range(3, 11)
 
 
@@ -25,44 +26,38 @@ def detect_text(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     data = image_bytes(ctx, request["Image"])
     found = ctx.services.inference.text(data, min_side=LEAST_SIDE_PIXELS, request_id=ctx.request_id)
     return {
-        "TextDetections": text_detections(select(found, wanted).lines),
+        "TextDetections": [text_detection(piece) for piece in listed(select(found, wanted))],
         "TextModelVersion": TEXT_MODEL_VERSION,
     }
 
 
-def text_filter(filters: dict[str, Any]) -> TextFilter:
-    """The filters of a request. Raises InvalidParameterException."""
-    regions = tuple(_region(region) for region in filters.get("RegionsOfInterest", ()))
-    words = filters.get("WordFilter")
-    if words is None:
-        return TextFilter(regions=regions)
+def text_filter(filters: dict[str, Any], least_without: float = 0.0) -> TextFilter:
+    """The filters of a request; without a WordFilter words of confidence `least_without` pass.
+
+    Raises InvalidParameterException.
+    """
+    words = filters.get("WordFilter", {"MinConfidence": least_without})
     return TextFilter(
         words.get("MinConfidence", WORD_FILTER_CONFIDENCE),
         words.get("MinBoundingBoxWidth", 0.0),
         words.get("MinBoundingBoxHeight", 0.0),
-        regions,
+        tuple(_region(region) for region in filters.get("RegionsOfInterest", ())),
     )
 
 
-def text_detections(lines: tuple[Line, ...]) -> list[dict[str, Any]]:
-    """All lines, then all words, numbered on from 0."""
-    words = [(parent, word) for parent, line in enumerate(lines) for word in line.words]
-    return [_entry("LINE", n, line) for n, line in enumerate(lines)] + [
-        _entry("WORD", n, word) | {"ParentId": parent} for n, (parent, word) in enumerate(words, len(lines))
-    ]
-
-
-def _entry(kind: str, number: int, found: Line | Word) -> dict[str, Any]:
-    return {
-        "DetectedText": found.text,
-        "Type": kind,
-        "Id": number,
-        "Confidence": found.confidence,
+def text_detection(piece: TextPiece) -> dict[str, Any]:
+    """A TextDetection."""
+    members = {
+        "DetectedText": piece.text,
+        "Type": "LINE" if piece.parent is None else "WORD",
+        "Id": piece.number,
+        "Confidence": piece.confidence,
         "Geometry": {
-            "BoundingBox": bounding_box(bounds(found.polygon)),
-            "Polygon": [{"X": point.x, "Y": point.y} for point in found.polygon],
+            "BoundingBox": bounding_box(bounds(piece.polygon)),
+            "Polygon": [{"X": point.x, "Y": point.y} for point in piece.polygon],
         },
     }
+    return members if piece.parent is None else members | {"ParentId": piece.parent}
 
 
 def _region(region: dict[str, Any]) -> Polygon:
@@ -81,4 +76,6 @@ def _corners(box: dict[str, float]) -> Polygon:
     if box.keys() < {"Left", "Top", "Width", "Height"} or box["Width"] <= 0 or box["Height"] <= 0:
         raise InvalidParameterException
     left, top, right, bottom = box["Left"], box["Top"], box["Left"] + box["Width"], box["Top"] + box["Height"]
+    if not (isfinite(right) and isfinite(bottom)):
+        raise InvalidParameterException
     return Point(left, top), Point(right, top), Point(right, bottom), Point(left, bottom)

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import msgspec
+
 from api.context import Context
 from api.operations import video_jobs
-from api.operations.labels import LABEL_MODEL_VERSION, label_members
+from api.operations.labels import LABEL_MODEL_VERSION, label_filter, label_members
 from inference import wire
 from inference.types import Label
+from inference.video.types import Stretch
 from storage.jobs import Row
 
 KIND = "labels"
@@ -14,22 +17,42 @@ DEFAULT_MIN_CONFIDENCE = 50.0
 
 
 def start_label_detection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Starts a job that names what a video shows, five times a second.
+    """Starts a job that names what a video shows, five times a second; filters by label and category.
 
     Networks: object_detector, image_classifier, face_detector, face_mesh, iris, face_attributes.
     """
-    params = {"min_confidence": request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE)}
+    params = {
+        "min_confidence": request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE),
+        "filters": msgspec.to_builtins(label_filter(request.get("Settings", {}).get("GeneralLabels", {}))),
+    }
     return video_jobs.start(ctx, request, "StartLabelDetection", KIND, params)
 
 
 def get_label_detection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Gives the labels of a video, by time or by name."""
-    sort = request.get("SortBy", "TIMESTAMP")
-    _, answer = video_jobs.page(
-        ctx, request, "GetLabelDetection", KIND, "Labels", _moment, view="moments", by_name=sort == "NAME"
+    """Gives the labels of a video, by time or by name, for each moment or for how long each is seen."""
+    asked = video_jobs.BY_TIME_EACH | request
+    page = video_jobs.page(
+        ctx,
+        asked,
+        "GetLabelDetection",
+        KIND,
+        view=video_jobs.VIEWS[asked["AggregateBy"]],
+        by_name=asked["SortBy"] == "NAME",
     )
-    return answer | {"LabelModelVersion": LABEL_MODEL_VERSION}
+    render = _stretch if asked["AggregateBy"] == "SEGMENTS" else _moment
+    return page.members | {
+        "Labels": [render(row) for row in page.rows],
+        "LabelModelVersion": LABEL_MODEL_VERSION,
+        "GetRequestMetadata": {name: asked[name] for name in video_jobs.BY_TIME_EACH},
+    }
 
 
 def _moment(row: Row) -> dict[str, Any]:
     return {"Timestamp": row.at_ms, "Label": label_members(wire.decode(row.payload, Label))}
+
+
+def _stretch(row: Row) -> dict[str, Any]:
+    stretch = wire.decode(row.payload, Stretch[Label])
+    label = label_members(stretch.surest)
+    del label["Instances"]
+    return video_jobs.stretch_times(stretch) | {"Label": label}

@@ -1,15 +1,20 @@
 """The tree of moderation labels, and which classes of the networks stand for which of them: moderation.toml."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
+from inference.types import Confident
+
 ILLUSTRATED = "Illustrated"
 """The content type of drawings."""
+
+DIGITS = 4
+"""Of a confidence behind the point: what was read as 32-bit float has no more."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class Tree:
             for ancestor in self.ancestors(label):
                 confidences[ancestor] = max(confidence, confidences.get(ancestor, 0.0))
         return confidences
+
+
+def sure(found: Iterable[Confident], least: float) -> tuple[Confident, ...]:
+    """What is at least so sure, its confidence rounded before it is compared."""
+    rounded = (Confident(one.name, round(one.confidence, DIGITS)) for one in found)
+    return tuple(one for one in rounded if one.confidence >= least)
 
 
 def _load() -> Tree:

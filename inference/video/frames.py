@@ -163,12 +163,21 @@ def _is_past(packet: VideoPacket, end: int | None) -> bool:
 def _with_skipping(
     stream: VideoStream, packets: Iterable[tuple["VideoPacket | None", bool]]
 ) -> Iterator["VideoPacket | None"]:
-    """Lets the decoder pass over frames that are neither wanted nor referred to. Not of H.265, where a frame that none
-    of its own layer refers to may be needed by those of a higher one."""
-    can_skip = stream.codec_context.name == "h264"
+    """Lets the decoder pass over frames that are neither wanted nor referred to."""
+    can_skip = _tells_what_is_referred_to(stream)
     for packet, is_wanted in packets:
         stream.codec_context.skip_frame = "NONREF" if can_skip and not is_wanted else "DEFAULT"
         yield packet
+
+
+def _tells_what_is_referred_to(stream: VideoStream) -> bool:
+    """Whether frames that the stream marks as not referred to are so. In H.265 others of the same temporal layer do not
+    refer to them; those of higher layers may (ISO/IEC 23008-2, 3: sub-layer non-reference picture)."""
+    head = stream.codec_context.extradata or b""
+    if stream.codec_context.name == "h264":
+        return True
+    # The configuration record of ISO/IEC 14496-15, 8.3.3: numTemporalLayers.
+    return len(head) > 21 and head[0] == 1 and head[21] >> 3 & 7 == 1
 
 
 def _sampled(

@@ -10,3 +10,5 @@ MOST_SIDE = 8192
 """Pixels of a stored frame to a side."""
 MOST_PIXELS = 8192 * 4352
 """Pixels of a stored frame: those of the largest pictures that H.264 and H.265 have a level for."""
+SHOWN_PIXELS = 4096 * 2304
+"""Larger frames come out at half their size."""

@@ -3,7 +3,7 @@
 Colours follow the frame's own matrix and range. Where it tells none, the range is the limited one and the matrix
 BT.709 for HD and larger frames, BT.601 below, as players take it. Pixels that are not square are left as stored: boxes
 are ratios of the frame. The display matrix of the container (phones write one) is applied where it turns or mirrors by
-right angles, as those of cameras do; any other is left out.
+right angles, as those of cameras do; any other is left out. Frames larger than 4K come at half their size.
 """
 
 import struct
@@ -13,9 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from inference.types import Pixels
+from inference.video import limits
 
 UNSPECIFIED_MATRIX, BT709_MATRIX = 2, 1
 """Of ISO/IEC 23091-2, as AVCOL_SPC_UNSPECIFIED and AVCOL_SPC_BT709."""
@@ -42,7 +43,16 @@ class Converter:
         """uint8 [H, W, 3] RGB, upright, contiguous."""
         if frame.colorspace == UNSPECIFIED_MATRIX and frame.width * frame.height >= HD_PIXELS:
             frame.colorspace = BT709_MATRIX
-        stored: Any = self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        # To half the size, the mean of four pixels.
+        half = 2 if frame.width * frame.height > limits.SHOWN_PIXELS else 1
+        stored: Any = self._reformatter.reformat(
+            frame,
+            width=frame.width // half,
+            height=frame.height // half,
+            format="rgb24",
+            interpolation=Interpolation.AREA if half > 1 else None,
+            threads=1,
+        ).to_ndarray()
         turn = turn_of(frame)
         if turn.transposed:
             stored = cv2.transpose(stored)

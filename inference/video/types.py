@@ -5,9 +5,12 @@ Times are whole milliseconds from the video's first frame, rounded down. Boxes a
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 from uuid import UUID
 
-from inference.types import Box, Face, Pixels
+from inference.types import Box, Confident, Face, Pixels
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -118,5 +121,24 @@ class Shot:
     confidence: float
     start_frame: int
     end_frame: int
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True)
+class Moderated:
+    """A moderation label, 0..100, and what kinds of content the frame is that shows it."""
+
+    name: str
+    confidence: float
+    content_types: tuple[Confident, ...]
+
+
+@dataclass(frozen=True)
+class Stretch(Generic[Thing]):
+    """Something that each look saw from `start_ms`, the time of the first, to `end_ms`, that of the last; as it was
+    when it was seen `surest`."""
+
+    surest: Thing
     start_ms: int
     end_ms: int

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,7 +21,10 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from films import Films
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from scenes import film, portrait, scenes
+from scenes import sign as drawn_sign
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 THROTTLE_SECONDS = 30.0
@@ -206,12 +209,50 @@ def _client_of(stack: Stack, endpoint: str) -> Any:
 
 
 @pytest.fixture
+def client_in(stack: Stack) -> Callable[[str], Any]:
+    """Makes a boto3 client of another region."""
+    return lambda region: _client_of(replace(stack, region=region), stack.endpoint)
+
+
+@pytest.fixture
+def worker_held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
+    """The worker does nothing inside the block that this gives."""
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        worker = int((stack.home / "run" / "worker.pid").read_text().split()[0])
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(worker, signal.SIGCONT)
+
+    return held
+
+
+@pytest.fixture
 def collection(client: Any) -> Iterator[str]:
     """An empty collection for one test."""
     name = f"test-{uuid4()}"
     client.create_collection(CollectionId=name)
     yield name
     client.delete_collection(CollectionId=name)
+
+
+@pytest.fixture(scope="session")
+def films(stack: Stack, client: Any, tmp_path_factory: pytest.TempPathFactory) -> Films:
+    """An empty bucket for films."""
+    bucket, folder = f"films-{uuid4()}", tmp_path_factory.mktemp("films")
+    stack.openrek("buckets", "add", bucket, str(folder), "--region", stack.region)
+    return Films(client, bucket, folder)
+
+
+@pytest.fixture(scope="session")
+def programme(films: Films, collins: bytes, hopper: bytes) -> str:
+    """A film of three seconds, ten frames each: Collins, a sign without anybody, Hopper."""
+    pictures = scenes((portrait(collins), 10), (drawn_sign("NORTH GATE", "Closed"), 10), (portrait(hopper), 10))
+    films.add("programme.mp4", film(pictures))
+    return "programme.mp4"
 
 
 @pytest.fixture(scope="session")

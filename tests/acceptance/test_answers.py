@@ -5,12 +5,16 @@ The SDKs are lenient readers: they skip members that they do not know and turn v
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from botocore import xform_name
+from films import Films
+from scenes import FILM, film, portrait, scenes
+from scenes import sign as drawn_sign
 
 from api import validation
 from api.model import OPERATIONS
@@ -31,10 +35,14 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+Request = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Scene:
     """A collection with three faces of two people, the first a user's, a tag, and the pictures they are from;
-    a picture of text."""
+    a picture of text; a film of all of them, and a finished job of each kind on it, by the names of their operations
+    without Start and Get."""
 
     client: Any
     collection: str
@@ -44,6 +52,8 @@ class Scene:
     hopper: dict[str, bytes]
     group: dict[str, bytes]
     sign: dict[str, bytes]
+    film: dict[str, Any]
+    jobs: dict[str, str]
 
     def another_user(self) -> str:
         user_id = str(uuid4())
@@ -67,9 +77,46 @@ class Call:
 
 
 USER, CELEBRITY = "collins", "Answers1"
+TOPIC, ROLE = "arn:aws:sns:eu-central-1:000000000000:films", "arn:aws:iam::000000000000:role/films"
 
 # The list of ids has the shape of the request's, which is never empty; programs read it whether or not it is.
 NOTHING_DELETED = "Invalid length for parameter DeletedFaces, value: 0, valid min length: 1"
+
+
+BY_INDEX: list[Request] = [{}, {"SortBy": "INDEX"}]
+EACH_WAY: list[Request] = [{}, {"SortBy": "NAME"}, {"AggregateBy": "SEGMENTS"}, {"SortBy": "NAME", "MaxResults": 1}]
+
+VIDEO_JOBS: dict[str, tuple[Request, list[Request], tuple[str, ...]]] = {
+    "CelebrityRecognition": ({}, [{}, {"SortBy": "ID"}], ("Celebrities", "VideoMetadata")),
+    "ContentModeration": ({"MinConfidence": 0}, EACH_WAY, ("ModerationLabels", "GetRequestMetadata")),
+    "FaceDetection": ({"FaceAttributes": "ALL"}, [{}], ("Faces",)),
+    "FaceSearch": ({"FaceMatchThreshold": 80}, BY_INDEX, ("Persons",)),
+    "LabelDetection": ({"MinConfidence": 20, "Features": ["GENERAL_LABELS"]}, EACH_WAY, ("Labels",)),
+    "PersonTracking": ({}, BY_INDEX, ("Persons",)),
+    "SegmentDetection": (
+        {"SegmentTypes": ["TECHNICAL_CUE", "SHOT"], "Filters": {"ShotFilter": {"MinSegmentConfidence": 50}}},
+        [{}],
+        ("Segments", "SelectedSegmentTypes", "VideoMetadata"),
+    ),
+    "TextDetection": ({"Filters": {"WordFilter": {}}}, [{}], ("TextDetections", "TextModelVersion")),
+}
+"""What is asked beside the video and a collection, the ways of reading the results, and what they have."""
+
+
+def _starting(job: str, scene: Scene) -> list[Call]:
+    channel = {"SNSTopicArn": TOPIC, "RoleArn": ROLE}
+    request = _asked(job, scene)
+    return [Call(request, ("JobId",)), Call(request | {"JobTag": "a", "NotificationChannel": channel}, ("JobId",))]
+
+
+def _getting(job: str, scene: Scene) -> list[Call]:
+    _, ways, filled = VIDEO_JOBS[job]
+    return [Call({"JobId": scene.jobs[job]} | way, filled) for way in ways]
+
+
+def _asked(job: str, scene: Scene) -> Request:
+    more = {"CollectionId": scene.collection} if job == "FaceSearch" else {}
+    return {"Video": scene.film} | VIDEO_JOBS[job][0] | more
 
 
 # One entry for each operation in HANDLERS.
@@ -188,6 +235,8 @@ CALLS: dict[str, Callable[[Scene], list[Call]]] = {
             ("UserMatches", "SearchedFace", "UnsearchedFaces"),
         ),
     ],
+    **{f"Start{job}": partial(_starting, job) for job in VIDEO_JOBS},
+    **{f"Get{job}": partial(_getting, job) for job in VIDEO_JOBS},
     "TagResource": lambda scene: [Call({"ResourceArn": scene.arn, "Tags": {"floor": "2"}})],
     "UntagResource": lambda scene: [Call({"ResourceArn": scene.arn, "TagKeys": ["floor"]})],
 }
@@ -213,6 +262,7 @@ def scene(
     hopper: bytes,
     group: bytes,
     sign: bytes,
+    films: Films,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scene]:
     people, gallery = tmp_path_factory.mktemp("people"), ("--region", stack.region)
@@ -231,7 +281,9 @@ def scene(
     for user_id in (USER, "another"):
         client.create_user(CollectionId=name, UserId=user_id)
     client.associate_faces(CollectionId=name, UserId=USER, FaceIds=face_ids[:1])
-    yield Scene(
+    pictures_of_film = scenes((portrait(collins), 6), (drawn_sign("NORTH GATE"), 10), (portrait(hopper), 4))
+    films.add("answers.mp4", film(pictures_of_film, replace(FILM, sound=True)))
+    made = Scene(
         client,
         name,
         client.describe_collection(CollectionId=name)["CollectionARN"],
@@ -240,7 +292,14 @@ def scene(
         {"Bytes": hopper},
         {"Bytes": group},
         {"Bytes": sign},
+        films.video("answers.mp4"),
+        {},
     )
+    for job in VIDEO_JOBS:
+        made.jobs[job] = films.call(f"Start{job}", **_asked(job, made))["JobId"]
+    for job, job_id in made.jobs.items():
+        assert films.ended(job, job_id)["JobStatus"] == "SUCCEEDED"
+    yield made
     stack.openrek("celebrities", "remove", "--all", *gallery)
     for left in client.list_collections()["CollectionIds"]:
         if left.startswith("answers-"):

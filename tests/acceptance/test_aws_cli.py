@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from films import JOB_SECONDS, Films
 
 PICTURES = Path(__file__).parents[2] / "openrek" / "pictures"
 AWS = Path(sys.executable).with_name("aws")
@@ -67,6 +69,22 @@ def test_comparing_two_pictures(aws: Aws) -> None:
     done = aws("compare-faces", "--source-image-bytes", source, "--target-image-bytes", target)
     answer = _answer(done)
     assert answer["FaceMatches"] == [] and len(answer["UnmatchedFaces"]) == 1
+
+
+def test_a_job_on_a_stored_video(aws: Aws, films: Films, programme: str) -> None:
+    place = json.dumps(films.video(programme))
+    started = _answer(aws("start-label-detection", "--video", place, "--job-tag", "cli", "--min-confidence", "60"))
+    job = ("get-label-detection", "--job-id", started["JobId"])
+    deadline = time.monotonic() + JOB_SECONDS
+    while (answer := _answer(aws(*job)))["JobStatus"] == "IN_PROGRESS":
+        assert time.monotonic() < deadline
+    assert (answer["JobStatus"], answer["JobTag"]) == ("SUCCEEDED", "cli")
+    assert "Person" in {one["Label"]["Name"] for one in answer["Labels"]}
+    first = _answer(aws(*job, "--max-results", "2"))
+    rest = _answer(aws(*job, "--next-token", first["NextToken"]))
+    assert first["Labels"] + rest["Labels"] == answer["Labels"] and len(first["Labels"]) == 2
+    done = aws("get-face-detection", "--job-id", started["JobId"])
+    assert done.returncode == FAILED and "(ResourceNotFoundException)" in done.stderr
 
 
 def test_the_endpoint_in_the_environment(stack: Any, client: Any) -> None:

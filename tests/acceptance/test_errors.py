@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,6 +26,7 @@ from botocore.exceptions import ClientError
 from api.model import OPERATIONS
 from api.operations import HANDLERS
 from benchmarks.own_stack import free_port
+from inference.video.limits import MOST_BYTES
 
 START_SECONDS, STOP_SECONDS = 30.0, 30.0
 REGION_OF_LIMITS = "ap-south-1"
@@ -38,6 +39,18 @@ DENIED, BROKEN, FULL, FAST = (
 )
 EVERYWHERE = (DENIED, BROKEN, FULL, FAST)
 """Errors of whatever the request is."""
+
+VIDEO_JOBS: dict[str, Mapping[str, Any]] = {
+    "CelebrityRecognition": {},
+    "ContentModeration": {},
+    "FaceDetection": {},
+    "FaceSearch": {},
+    "LabelDetection": {},
+    "PersonTracking": {},
+    "SegmentDetection": {"SegmentTypes": ["SHOT"]},
+    "TextDetection": {},
+}
+"""With what their Start operations need beside a video, but for a collection."""
 
 NEVER = {
     ("CreateCollection", "InvalidParameterException"): "its members have no rule beyond the model's",
@@ -57,6 +70,7 @@ NEVER = {
     ("AssociateFaces", "ConflictException"): "changes of one collection wait for each other",
     ("DeleteUser", "ConflictException"): "changes of one collection wait for each other",
     ("DisassociateFaces", "ConflictException"): "changes of one collection wait for each other",
+    **{(f"Get{job}", "InvalidParameterException"): "its members have no rule beyond the model's" for job in VIDEO_JOBS},
 }
 """Declared, but without a request that has them."""
 
@@ -65,7 +79,8 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """What the requests below refer to: a collection, its user, a token that operations have seen, pictures."""
+    """What the requests below refer to: a collection, its user, a token that operations have seen, pictures; the jobs
+    that were started with the token."""
 
     collection: str
     user: str
@@ -73,6 +88,7 @@ class World:
     bucket: str
     portrait: bytes
     group: bytes
+    jobs: dict[str, str] = field(default_factory=dict)
 
     def arn(self, collection: str) -> str:
         return f"arn:aws:rekognition:eu-central-1:000000000000:collection/{collection}"
@@ -85,7 +101,12 @@ def sound(world: World) -> dict[str, Request]:
     """A request for each built operation that nothing is wrong with."""
     here, picture = {"CollectionId": world.collection}, {"Bytes": world.portrait}
     user = here | {"UserId": world.user}
+    videos = {f"Start{job}": {"Video": world.image("film.mp4")} | more for job, more in VIDEO_JOBS.items()}
+    results = {f"Get{job}": {"JobId": world.jobs.get(job, "absent")} for job in VIDEO_JOBS}
+    videos["StartFaceSearch"] |= here
     return {
+        **videos,
+        **results,
         "AssociateFaces": user | {"FaceIds": [UNKNOWN_FACE]},
         "CompareFaces": {"SourceImage": picture, "TargetImage": picture},
         "CreateCollection": {"CollectionId": f"more-{uuid4()}"},
@@ -124,6 +145,14 @@ IMAGE_ERRORS: dict[str, Callable[[World], Request]] = {
 }
 """By what is wrong with an image."""
 
+VIDEO_ERRORS: dict[str, Callable[[World], Request]] = {
+    "IdempotentParameterMismatchException": lambda world: {"ClientRequestToken": world.token, "JobTag": "other"},
+    "InvalidParameterException": lambda world: {"Video": {}},
+    "InvalidS3ObjectException": lambda world: {"Video": world.image("absent.mp4")},
+    "VideoTooLargeException": lambda world: {"Video": world.image("large.mp4")},
+}
+"""By what is wrong with the start of a job."""
+
 
 IN_A_COLLECTION = (
     "AssociateFaces",
@@ -140,6 +169,7 @@ IN_A_COLLECTION = (
     "SearchFacesByImage",
     "SearchUsers",
     "SearchUsersByImage",
+    "StartFaceSearch",
 )
 
 
@@ -163,6 +193,11 @@ def wrong(world: World) -> dict[tuple[str, str], Request]:
         for operation, member in images.items()
         for error, image in IMAGE_ERRORS.items()
     }
+    for job in VIDEO_JOBS:
+        for error, change in VIDEO_ERRORS.items():
+            found[f"Start{job}", error] = requests[f"Start{job}"] | change(world)
+        found[f"Get{job}", "ResourceNotFoundException"] = {"JobId": "absent"}
+        found[f"Get{job}", "InvalidPaginationTokenException"] = requests[f"Get{job}"] | {"NextToken": "forged"}
     for operation in IN_A_COLLECTION:
         found[operation, "ResourceNotFoundException"] = requests[operation] | absent
     for operation in ("TagResource", "UntagResource", "ListTagsForResource"):
@@ -195,8 +230,10 @@ LIMITED = {
     ("CreateUser", "ServiceQuotaExceededException"),
     ("IndexFaces", "ServiceQuotaExceededException"),
     ("TagResource", "ServiceQuotaExceededException"),
+    *((f"Start{job}", "LimitExceededException") for job in VIDEO_JOBS),
 }
-"""Errors of limits, each with a test of its own: below, and in test_users.py for the faces of one user."""
+"""Errors of limits, each with a test of its own: below, in test_users.py for the faces of one user, and in
+test_video_jobs.py for jobs."""
 
 
 def test_every_declared_error_of_every_built_operation_is_in_these_tables(world: World) -> None:
@@ -214,6 +251,9 @@ def world(
 ) -> Iterator[World]:
     name, bucket, folder = f"errors-{uuid4()}", f"errors-{uuid4()}", tmp_path_factory.mktemp("bucket")
     (folder / "large.jpg").write_bytes(b"\xff\xd8" + bytes(15 * 1024 * 1024))
+    (folder / "film.mp4").write_bytes(b"no film")
+    with (folder / "large.mp4").open("wb") as large:
+        large.truncate(MOST_BYTES + 1)
     stack.openrek("buckets", "add", bucket, str(folder), "--region", stack.region)
     client.create_collection(CollectionId=name)
     known, used = {"CollectionId": name, "UserId": "known"}, {"ClientRequestToken": str(uuid4())}
@@ -222,7 +262,11 @@ def world(
     client.disassociate_faces(**known, FaceIds=[UNKNOWN_FACE], **used)
     client.delete_user(**known, **used)
     client.create_user(**known)
-    yield World(name, "known", used["ClientRequestToken"], bucket, collins, group)
+    made = World(name, "known", used["ClientRequestToken"], bucket, collins, group)
+    for job in VIDEO_JOBS:
+        start = getattr(client, xform_name(f"Start{job}"))
+        made.jobs[job] = start(**sound(made)[f"Start{job}"], **used)["JobId"]
+    yield made
     client.delete_collection(CollectionId=name)
 
 

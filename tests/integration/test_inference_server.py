@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import uvicorn
 from PIL import Image
 from starlette.applications import Starlette
 
-from inference import networks, similarity
+from inference import networks, raw_frames, similarity
 from inference.client import InferenceClient
 from inference.engine import DEVICES, Session
 from inference.errors import (
@@ -113,6 +115,45 @@ def test_the_same_person_is_near_and_another_far(server: RunningServer, collins:
     calibration = similarity.of_pack("base")
     assert calibration.similarity(float(one.embedding @ same.embedding)) > 99
     assert calibration.similarity(float(one.embedding @ other.embedding)) < 50
+
+
+def test_a_frame_is_seen_as_the_picture_of_it_is(server: RunningServer, collins: bytes) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(collins)).convert("RGB"))
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    client, picture = server.client, file.getvalue()
+    for task in (client.labels, client.moderation, client.text, client.protective_equipment):
+        assert task(pixels) == task(picture)
+    (one,), (other,) = (client.faces(given, embed="all").faces for given in (picture, pixels))
+    assert one.embedding is not None and np.array_equal(one.embedding, other.embedding)
+    assert replace(one, embedding=None) == replace(other, embedding=None)
+    # Another way up in memory, and smaller than a picture may be.
+    assert client.faces(pixels.transpose(1, 0, 2)).width == pixels.shape[0]
+    assert client.faces(pixels[:40, :30]).height == 40
+
+
+def test_frames_are_not_kept(server: RunningServer, collins: bytes) -> None:
+    pixels = np.asarray(Image.open(io.BytesIO(collins)).convert("RGB"))
+    server.client.faces(pixels)
+    assert not server.app.state.pictures._kept
+    assert server.in_work == 0
+
+
+def test_frames_that_are_not_what_they_say(server: RunningServer) -> None:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(server.path)), base_url="http://inference") as http:
+        for size, body, error in (
+            ("100x100", bytes(29_999), "InvalidImage"),
+            ("100x100", bytes(30_001), "InvalidImage"),
+            ("20000x20000", bytes(3_000_000), "ImageDimensionsTooLarge"),
+            ("100", bytes(30_000), "InvalidImage"),
+        ):
+            sent = {"content-type": raw_frames.CONTENT_TYPE, raw_frames.SIZE_HEADER: size}
+            answer = http.post("/labels", headers=sent, content=body)
+            assert (answer.status_code, answer.json()["error"]) == (422, error)
+        # A frame's bytes without its content type are no picture.
+        assert http.post("/labels", content=bytes(30_000)).json()["error"] == "InvalidImage"
+    assert server.in_work == 0
+    assert server.client.labels(np.zeros((100, 100, 3), np.uint8)).labels is not None
 
 
 def test_what_is_not_asked_for_is_not_computed(server: RunningServer, collins: bytes) -> None:

@@ -23,11 +23,19 @@ from workers import app, maintenance
 TIMEOUT_SECONDS = 20.0
 PROGRAM = """
 import sys
+from inference.client import InferenceClient
+from storage.database import open_pool
+from storage.objects import ObjectStore
+from vectorindex.client import IndexClient
 from workers import app, maintenance
+from workers.services import WorkerServices
 seconds = float(sys.argv[3])
 if seconds:
     maintenance.PERIODIC.update(dict.fromkeys(maintenance.PERIODIC, seconds))
-app.run(sys.argv[1], sys.argv[2], 1, "warning")
+with open_pool(sys.argv[2], app.CONNECTIONS, app.STATEMENT_SECONDS) as pool:
+    nowhere = "unix:///nowhere"
+    services = WorkerServices(pool, InferenceClient(nowhere), IndexClient(nowhere), ObjectStore(pool, None))
+    app.run(sys.argv[1], services, "warning")
 """
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.operations.labels import passing
+from api.operations.labels import label_filter
+from inference.label_filters import select
 from inference.taxonomy import labels as taxonomy
 from inference.types import Label
 
@@ -37,6 +38,6 @@ def _label(name: str) -> Label:
     ],
 )
 def test_what_passes(filters: dict[str, Any], left: tuple[str, ...]) -> None:
-    passed = passing([_label(name) for name in NAMES], filters)
+    passed = select([_label(name) for name in NAMES], label_filter(filters))
     assert tuple(label.name for label in passed) == left
     assert all(label == _label(label.name) for label in passed), "parents stay when they are filtered out"

@@ -60,6 +60,19 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: str, tmp_path: P
         Settings.from_environment({name: value}, {"home": tmp_path})
 
 
+def test_a_webhook_is_signed_and_alone() -> None:
+    hook, secret = {"OPENREK_WEBHOOK_URL": "https://hook"}, {"OPENREK_WEBHOOK_SECRET": "hush"}
+    settings = Settings.from_environment(hook | secret, {"home": HOME})
+    assert settings.webhook_secret == "hush" and "hush" not in repr(settings)
+    for wrong, named in (
+        (hook, "OPENREK_WEBHOOK_SECRET"),
+        ({"OPENREK_WEBHOOK_URL": "hook"} | secret, "OPENREK_WEBHOOK_URL"),
+        (hook | secret | {"OPENREK_SNS_ENDPOINT_URL": "https://sns"}, "OPENREK_SNS_ENDPOINT_URL"),
+    ):
+        with pytest.raises(SettingError, match=named):
+            Settings.from_environment(wrong, {"home": HOME})
+
+
 def test_vectors_may_have_several_servers() -> None:
     own = Settings.from_environment({"OPENREK_VECTORINDEX_SERVERS": "2"}, {"home": HOME})
     assert own.vectorindex_urls == tuple(f"unix://{HOME}/run/vectorindex-{number}.sock" for number in (1, 2))

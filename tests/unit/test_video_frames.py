@@ -11,8 +11,10 @@ from clips import Clip, made, number_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.video.container import split
+from inference.video.container import opened, split
 from inference.video.frames import decoded, frames
+from inference.video.packets import marked, needed
+from inference.video.pixels import Converter
 from inference.video.types import Part
 
 WHOLE = Part(0, None, None)
@@ -104,6 +106,46 @@ def test_every_frame_comes_in_order_with_its_time(name: str) -> None:
 def test_the_frame_shown_at_each_multiple_is_taken(name: str, per_second: float) -> None:
     times = _seconds(name)
     assert _sampled(_file(name), per_second) == [(int(times[n] * 1000), n) for n in _due(name, per_second)]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", CLIPS)
+def test_what_is_not_decoded_changes_no_pixel(name: str, threads: int) -> None:
+    converter = Converter()
+    whole = {shown.at_ms: converter.pixels(shown.picture) for shown in decoded(io.BytesIO(_file(name)), WHOLE, threads)}
+    for per_second in (1, 3, 10):
+        for frame in frames(io.BytesIO(_file(name)), WHOLE, per_second, threads):
+            assert np.array_equal(frame.pixels, whole[frame.at_ms])
+
+
+@pytest.mark.parametrize("name", ["plain", "b_frames", "open_gop", "h265", "h265_open", "variable", "fragments"])
+def test_every_frame_of_a_part_and_the_first_of_the_next(name: str) -> None:
+    parts = split(io.BytesIO(_file(name)), 0.5)
+    assert len(parts) > 2
+    whole = [shown.at_ms for shown in decoded(io.BytesIO(_file(name)), WHOLE)]
+    joined, nexts = [], []
+    for part in parts:
+        *own, last = decoded(io.BytesIO(_file(name)), part)
+        assert not any(shown.is_next_part for shown in own)
+        assert last.is_next_part == (part.end is not None)
+        joined += [shown.at_ms for shown in (own if last.is_next_part else [*own, last])]
+        nexts.append(last.at_ms)
+    assert joined == whole
+    assert set(nexts[:-1]) < set(whole)
+
+
+def test_less_is_decoded_than_is_there() -> None:
+    clip = Clip(frames=250, rate=Fraction(25), key_every=25, options=_x264(keyint=25, min_keyint=25, scenecut=0))
+    file = made(clip)
+    with opened(io.BytesIO(file)) as (container, stream):
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        sent = [
+            packet
+            for packet, _ in needed(marked(packets, 250 * 512, lambda time, until: time % 12_800 < 512))
+            if packet
+        ]
+    assert len(packets) == 250
+    assert len(sent) < 40
 
 
 @given(st.data())

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
-from workers.analyses import celebrities, face_search, labels, persons
+from workers.analyses import celebrities, face_search, faces, labels, moderation, persons, text
 from workers.services import WorkerServices
 
 
@@ -23,6 +23,9 @@ class Analysis:
 ANALYSES: Mapping[str, Analysis] = {
     "celebrities": Analysis(celebrities.look, celebrities.conclude),
     "face_search": Analysis(face_search.look, face_search.conclude),
+    "faces": Analysis(faces.look, faces.conclude),
     "labels": Analysis(labels.look, labels.conclude),
+    "moderation": Analysis(moderation.look, moderation.conclude),
     "persons": Analysis(persons.look, persons.conclude),
+    "text": Analysis(text.look, text.conclude),
 }

@@ -1,36 +1,45 @@
-"""Labels of a video: what each looked-at frame shows."""
+"""Labels of a video: what each looked-at frame shows, and for how long."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
-from inference import wire
-from inference.types import LabelsResult, Pixels
+import msgspec
+
+from inference import label_filters, wire
+from inference.label_filters import LabelFilter
+from inference.types import Label, Pixels
+from inference.video.stretches import Stretches
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
 from workers.analyses.looking import each_frame
 from workers.services import WorkerServices
 
-Seen = tuple[int, LabelsResult]
+Seen = tuple[int, tuple[Label, ...]]
 """A time in the video, and what the frame then shows."""
 
 
 def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iterator[bytes]:
-    """The labels of each frame. `job.params`: min_confidence, 0..100."""
+    """The labels of each frame. `job.params`: min_confidence, 0..100; filters, a LabelFilter.
 
-    def see(pixels: Pixels) -> LabelsResult:
-        return services.inference.labels(pixels, min_confidence=job.params["min_confidence"], min_side=1)
+    What is filtered out is not kept: it belongs to no page and no stretch.
+    """
+    wanted = msgspec.convert(job.params["filters"], LabelFilter)
+
+    def see(pixels: Pixels) -> tuple[Label, ...]:
+        found = services.inference.labels(pixels, min_confidence=job.params["min_confidence"], min_side=1)
+        return label_filters.select(found.labels, wanted)
 
     return each_frame(file, part, services.settings.frames_per_second, see, services.settings)
 
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
-    """One result for each label of each frame."""
+    """View moments: each Label of each frame. View segments: each Stretch of a Label, without instances."""
+    stretches: Stretches[Label] = Stretches()
     for observation in observations:
-        at_ms, seen = _seen(observation)
-        for label in seen.labels:
+        at_ms, labels = wire.decode(observation, Seen)
+        for label in labels:
             yield Result("moments", at_ms, wire.encode(label), label.name, label.confidence)
-
-
-def _seen(observation: bytes) -> Seen:
-    seen: Seen = wire.decode(observation, Seen)
-    return seen
+        stretches.see(at_ms, (replace(label, instances=()) for label in labels))
+    for one in stretches.ended():
+        yield Result("segments", one.start_ms, wire.encode(one), one.surest.name, one.surest.confidence)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
 
-import cv2
-
 from inference import wire
 from inference.errors import InferenceUnavailable, Overloaded
 from inference.types import Pixels
@@ -43,7 +41,7 @@ def patiently(see: Callable[[Pixels], Answer], pixels: Pixels, seconds: float) -
     pause = PAUSE_SECONDS
     while True:
         try:
-            return see(cv2.imencode(".png", pixels[..., ::-1])[1].tobytes())  # type: ignore
+            return see(pixels)
         except (Overloaded, InferenceUnavailable):
             if time.monotonic() > give_up:
                 raise

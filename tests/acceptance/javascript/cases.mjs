@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 
 const named = (name) => (error) => (error.code ?? error.name) === name;
 
@@ -54,4 +55,34 @@ export async function faces(call, picture) {
   assert.deepEqual([unlike.FaceMatches.length, unlike.UnmatchedFaces.length], [0, 1]);
   const all = await call("compareFaces", { ...compared, SimilarityThreshold: 0 });
   assert.ok(all.FaceMatches.length === 1 && all.FaceMatches[0].Similarity < 80);
+}
+
+export async function video(call) {
+  const Video = { S3Object: { Bucket: process.env.BUCKET, Name: process.env.FILM } };
+  const { JobId } = await call("startFaceDetection", { Video, FaceAttributes: "ALL", JobTag: "js" });
+  assert.match(JobId, /^[0-9a-f]{64}$/);
+  let answer;
+  do {
+    await setTimeout(200);
+    answer = await call("getFaceDetection", { JobId });
+  } while (answer.JobStatus === "IN_PROGRESS");
+  assert.deepEqual([answer.JobStatus, answer.JobTag, answer.Video], ["SUCCEEDED", "js", Video]);
+  assert.deepEqual(
+    answer.Faces.map(({ Timestamp }) => Timestamp),
+    [0, 200, 400, 600, 800, 2000, 2200, 2400, 2600, 2800],
+  );
+  assert.equal(answer.Faces[0].Face.Gender.Value, "Female");
+  const { Codec, FrameRate, FrameWidth, DurationMillis } = answer.VideoMetadata;
+  assert.deepEqual([Codec, FrameRate, FrameWidth, DurationMillis], ["h264", 10, 320, 3000]);
+  const faces = [];
+  let NextToken;
+  do {
+    const page = await call("getFaceDetection", { JobId, MaxResults: 4, NextToken });
+    faces.push(...page.Faces);
+    ({ NextToken } = page);
+  } while (NextToken);
+  assert.deepEqual(faces, answer.Faces);
+  await assert.rejects(call("getLabelDetection", { JobId }), named("ResourceNotFoundException"));
+  const absent = { S3Object: { ...Video.S3Object, Name: "absent.mp4" } };
+  await assert.rejects(call("startLabelDetection", { Video: absent }), named("InvalidS3ObjectException"));
 }

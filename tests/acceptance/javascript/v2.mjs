@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 
 import AWS from "aws-sdk";
 
-import { faces, users } from "./cases.mjs";
+import { faces, users, video } from "./cases.mjs";
 
 const endpoint = process.env.AWS_ENDPOINT_URL_REKOGNITION;
 const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
@@ -62,6 +62,7 @@ const cases = {
 
   users: () => users(call, picture),
   faces: () => faces(call, picture),
+  video: () => video(call),
 
   async paging() {
     const rekognition = new AWS.Rekognition({ endpoint });

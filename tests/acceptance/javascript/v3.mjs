@@ -33,7 +33,7 @@ import {
   paginateListFaces,
 } from "@aws-sdk/client-rekognition";
 
-import { faces, users } from "./cases.mjs";
+import { faces, users, video } from "./cases.mjs";
 
 const picture = (name) => readFile(new URL(`../../../openrek/pictures/${name}.jpg`, import.meta.url));
 
@@ -75,6 +75,7 @@ const cases = {
 
   users: () => users(call, picture),
   faces: () => faces(call, picture),
+  video: () => video(call),
 
   async paging() {
     const client = new RekognitionClient({});
