@@ -19,6 +19,7 @@ from storage.errors import (
     BucketNotFound,
     CollectionNotFound,
     DatabaseUnavailable,
+    FaceModelChanged,
     JobNotFound,
     LeaseLost,
     ObjectChanged,
@@ -40,7 +41,15 @@ log = logging.getLogger(__name__)
 
 AWAY = (DatabaseUnavailable, InferenceUnavailable, IndexUnavailable, ObjectStoreUnavailable, Overloaded)
 """Errors that pass by themselves."""
-FINAL = (InvalidVideo, ObjectNotFound, BucketNotFound, ObjectTooLarge, ObjectChanged, CollectionNotFound)
+FINAL = (
+    InvalidVideo,
+    ObjectNotFound,
+    BucketNotFound,
+    ObjectTooLarge,
+    ObjectChanged,
+    CollectionNotFound,
+    FaceModelChanged,
+)
 """Errors that stay, with texts for the owner of the job."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 2.0, 60.0
 # What was done is kept for so long when it cannot be written.
