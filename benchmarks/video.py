@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -97,7 +97,7 @@ def measure(arguments: argparse.Namespace, workers: int) -> list[dict[str, Any]]
         tempfile.TemporaryDirectory(prefix="rek") as folder,
         own_stack.serve(Path(folder), OPENREK_WORKER_PROCESSES=str(workers)) as stack,
     ):
-        _add_bucket(stack, arguments.clips[0].resolve().parent)
+        add_bucket(stack, arguments.clips[0].resolve().parent)
         loaded = networks.load(ModelServerSettings("", stack.settings.models_dir, stack.settings.model_pack))
         return [_measure_kind(name, arguments, stack, loaded) for name in arguments.kinds]
 
@@ -130,20 +130,43 @@ def run_loop(clips: Iterable[Path], per_second: float, see: See, loaded: Network
     return seen, time.perf_counter() - start
 
 
-def run_jobs(client: Any, operation: str, clips: Iterable[str]) -> float:
+def run_jobs(client: Any, operation: str, clips: Sequence[str]) -> float:
     """Seconds from the start of a job on each clip to the end of the last. Raises RuntimeError when one fails."""
-    begin, get = getattr(client, f"start_{operation}"), getattr(client, f"get_{operation}")
     start = time.perf_counter()
-    running = [begin(Video={"S3Object": {"Bucket": BUCKET, "Name": clip}})["JobId"] for clip in clips]
-    while running:
-        answer = get(JobId=running[0], MaxResults=1)
+    for job_id in [begun(client, operation, clip) for clip in clips]:
+        wait(client, operation, job_id)
+    return time.perf_counter() - start
+
+
+def begun(client: Any, operation: str, clip: str) -> str:
+    """The id of a new job on a clip of the bucket."""
+    video = {"S3Object": {"Bucket": BUCKET, "Name": clip}}
+    return str(getattr(client, f"start_{operation}")(Video=video)["JobId"])
+
+
+def wait(client: Any, operation: str, job_id: str) -> None:
+    """Waits for the end of a job. Raises RuntimeError when it failed."""
+    while True:
+        answer = getattr(client, f"get_{operation}")(JobId=job_id, MaxResults=1)
         if answer["JobStatus"] == "FAILED":
             raise RuntimeError(answer.get("StatusMessage"))
         if answer["JobStatus"] == "SUCCEEDED":
-            running.pop(0)
-        else:
-            time.sleep(POLL_SECONDS)
-    return time.perf_counter() - start
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def finished(client: Any, operation: str, clip: str) -> list[dict[str, Any]]:
+    """All results of a job on a clip of the bucket. Raises RuntimeError when it fails."""
+    job_id = begun(client, operation, clip)
+    wait(client, operation, job_id)
+    found: list[dict[str, Any]] = []
+    token: dict[str, str] = {}
+    while True:
+        answer = getattr(client, f"get_{operation}")(JobId=job_id, **token)
+        found += next(value for name, value in answer.items() if isinstance(value, list) and name != "AudioMetadata")
+        if "NextToken" not in answer:
+            return found
+        token = {"NextToken": answer["NextToken"]}
 
 
 def _pictures(clips: Iterable[Path], per_second: float) -> Iterator[Pixels]:
@@ -161,7 +184,8 @@ async def _loop(pictures: Iterator[Pixels], see: See, loaded: Networks, at_once:
     return seen
 
 
-def _add_bucket(stack: own_stack.Stack, folder: Path) -> None:
+def add_bucket(stack: own_stack.Stack, folder: Path) -> None:
+    """Names a folder as the bucket that the jobs read."""
     settings: Settings = stack.settings
     with open_pool(stack.database_url, 1) as pool, pool.connection() as connection:
         buckets.add(connection, Tenant(settings.account, settings.region), BUCKET, folder)
