@@ -50,7 +50,7 @@ STATUS: dict[type[errors.InferenceError], int] = {
 }
 REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_REQUEST = 64
-REST_SECONDS = 5.0
+REST_SECONDS = 2.0
 Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
