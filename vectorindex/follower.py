@@ -98,6 +98,8 @@ class Follower:
         # Taken before a collection's lock.
         self._saving = threading.Lock()
         self._settled_pulse: object = None
+        # Counts what searches opened: a collection that came and went between two looks leaves the pulse as it was.
+        self._opened = 0
         snapshot_dir.mkdir(parents=True, exist_ok=True)
         snapshots.discard_all(snapshot_dir)
 
@@ -140,7 +142,7 @@ class Follower:
         self._let_guests_go()
         self._make_room(0)
         with self._pool.connection() as connection:
-            pulse = changes.pulse(connection)
+            pulse = self._opened, changes.pulse(connection)
             if pulse == self._settled_pulse:
                 return
             heads = changes.heads(connection)
@@ -191,6 +193,8 @@ class Follower:
             return self._catch_up(followed) if state is None or state.version < version else state
 
     def _searched(self, collection_id: int) -> _Followed:
+        if collection_id not in self._followed:
+            self._opened += 1
         followed = self._follow(collection_id)
         followed.searched_at = time.monotonic()
         with self._lock:

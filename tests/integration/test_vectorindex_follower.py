@@ -352,6 +352,20 @@ def test_deleted_collections_are_let_go_with_their_snapshots(
     assert not follower._followed
 
 
+def test_a_collection_that_came_and_went_between_two_looks_is_let_go(pool: Pool, tmp_path: Path) -> None:
+    follower = Follower(pool, tmp_path)
+    follower.poll()
+    with pool.connection() as connection:
+        passing = collections.create(connection, TENANT, "c", "base-1")
+    store(pool, "c", unit(1))
+    follower.at_least(passing.id, 1)
+    with pool.connection() as connection:
+        collections.delete(connection, TENANT, "c")
+    follower.poll()
+    with pytest.raises(CollectionNotFound):
+        follower.at_least(passing.id, 1)
+
+
 def test_a_new_collection_of_a_deleted_name_starts_empty(pool: Pool, collection: Collection, tmp_path: Path) -> None:
     follower = Follower(pool, tmp_path)
     store(pool, "c", *map(unit, range(8)))
