@@ -53,7 +53,7 @@ def main() -> int:
     for row in result["presence"]:
         print(
             f"{row['operation']:22s} {row['clip']:12s} {row['thing']:18s}: recall {row['recall']:.3f}, "
-            f"precision {row['precision']:.3f} of {row['looks']} looks"
+            f"precision {row['precision']:.3f} of {row['looks']} looks, {row['looks_with_it']} with it"
         )
     print(f"moderation: {result['moderation']['false_alarms']} of {result['moderation']['looks']} looks with a label")
     if arguments.save:
@@ -78,7 +78,10 @@ def measure(stack: own_stack.Stack, clips: Mapping[str, Element]) -> dict[str, A
     for one in tqdm(list(questions(clips)), desc="questions", file=sys.stderr):
         step = 1000 / rates.get(one.operation, stack.settings.video_frames_per_second)
         found = {element["Timestamp"] for element in elements(one.operation, one.clip) if one.is_about(element)}
-        rows.append(_scored(one, found, step, clips[one.clip]))
+        row = _scored(one, found, step, clips[one.clip])
+        # What shows for less than the tolerance cannot be judged.
+        if row["looks_with_it"]:
+            rows.append(row)
     looks = {clip: _duration_ms(item) * rates["content_moderation"] / 1000 for clip, item in clips.items()}
     alarms = {clip: {element["Timestamp"] for element in elements("content_moderation", clip)} for clip in clips}
     return {
@@ -132,6 +135,7 @@ def _scored(asked: Question, found: set[int], step_ms: float, clip: Element) -> 
         "operation": asked.operation,
         "thing": asked.thing,
         "looks": looks,
+        "looks_with_it": right + missed,
         "recall": right / max(right + missed, 1),
         "precision": right / max(right + wrong, 1),
     }
