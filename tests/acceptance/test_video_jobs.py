@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 from uuid import uuid4
 
+import boto3
 import clips
 import pytest
 from clips import Clip
@@ -236,3 +237,25 @@ def test_frames_smaller_than_pictures_may_be(films: Films, collins: bytes) -> No
     films.add("small.mp4", film([portrait(collins)[::4, ::4].copy()] * 2, replace(FILM, width=80, height=60)))
     jobs = ("FaceDetection", "LabelDetection", "ContentModeration", "TextDetection")
     films.side_by_side({job: (job, "small.mp4", {}) for job in jobs})
+
+
+def test_a_film_behind_an_s3_endpoint_in_an_older_version(films: Films, s3_server: str, collins: bytes) -> None:
+    bucket = f"films-{uuid4()}"
+    session = boto3.Session(aws_access_key_id="any", aws_secret_access_key="any", region_name="us-east-1")
+    s3 = session.client("s3", endpoint_url=s3_server)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = [
+        s3.put_object(Bucket=bucket, Key="a b/ü.mp4", Body=film([picture] * 2))["VersionId"]
+        for picture in (portrait(collins), sign("Nobody"))
+    ]
+    behind_s3 = replace(films, bucket=bucket)
+    assert behind_s3.of("FaceDetection", "a b/ü.mp4")["Faces"] == []
+    place = {"Bucket": bucket, "Name": "a b/ü.mp4", "Version": versions[0]}
+    job_id = films.call("StartFaceDetection", Video={"S3Object": place})["JobId"]
+    answer = films.ended("FaceDetection", job_id)
+    assert answer["Video"] == {"S3Object": place}
+    assert len(answer["Faces"]) == len(set(times(answer["Faces"]))) > 0
+    s3.delete_object(Bucket=bucket, Key="a b/ü.mp4")
+    with pytest.raises(films.client.exceptions.InvalidS3ObjectException):
+        behind_s3.start("FaceDetection", "a b/ü.mp4")
