@@ -118,8 +118,13 @@ def fresh(picture: bytes) -> bytes:
 
 
 def signed_request(place: endpoint.Endpoint, operation: str, picture: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers of a request about a picture, good for 15 minutes."""
+    return signed(place, operation, {"Image": {"Bytes": base64.b64encode(picture).decode()}})
+
+
+def signed(place: endpoint.Endpoint, operation: str, content: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a request, good for 15 minutes."""
-    body = json.dumps({"Image": {"Bytes": base64.b64encode(picture).decode()}}).encode()
+    body = json.dumps(content).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"RekognitionService.{operation}"}
     request = AWSRequest("POST", place.url + "/", headers=headers, data=body)
     SigV4Auth(place.session().get_credentials(), "rekognition", place.region).add_auth(request)
