@@ -1,7 +1,7 @@
 """From networks' outputs and cues to what a face's answer says, with confidences that were measured.
 
-The numbers here were fitted by `python -m benchmarks.attribute_fits` on the development half of the evaluation data
-(docs/accuracy.md says on what, and how right the answers are); no network was trained on it.
+The numbers here were fitted by `python -m benchmarks.fits.attribute_fits` on the development half of the evaluation
+data (docs/accuracy.md says on what, and how right the answers are); no network was trained on it.
 """
 
 import math

@@ -7,6 +7,6 @@ from openrek.settings import Settings
 
 def search(chosen: argparse.Namespace, _: Settings) -> int:
     """The search of galleries."""
-    from benchmarks import search
+    from benchmarks.speed import search
 
     return search.run(chosen)

@@ -33,7 +33,7 @@ STARTED, ENDED = 0.04, 0.96
 """Shares of the new picture."""
 WEIGHTS = (-4.12, -42.59, 2.64, 1.14)
 """Of 1, the rest, the logarithms of difference and stillness in the log-odds that a window is a soft change: fitted on
-composed programmes (`python -m benchmarks.shot_fits`)."""
+composed programmes (`python -m benchmarks.fits.shot_fits`)."""
 
 Thumbnails = NDArray[np.float32]
 """float32 [N, D]: luma, then colour."""

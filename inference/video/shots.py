@@ -24,7 +24,7 @@ LEAST_LASTING = 0.25
 """Share of a step that must stay after AHEAD frames."""
 WEIGHTS = (-30.0, 0.8, 2.04, 6.95, 2.07, 1.79, 12.65, 2.82)
 """Of 1 and the measures of `evidence` in the log-odds of a cut: fitted on composed programmes
-(`python -m benchmarks.shot_fits`)."""
+(`python -m benchmarks.fits.shot_fits`)."""
 LIKELY = 0.5
 SURE = 0.95
 """A cut as sure as this, with over half the difference of a soft change around it, is no step of that."""

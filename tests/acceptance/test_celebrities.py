@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from PIL import Image, ImageFilter, ImageOps
 
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 from storage.celebrities import GALLERY
 
 REGION, ELSEWHERE, EMPTY = "eu-west-1", "eu-west-2", "eu-west-3"

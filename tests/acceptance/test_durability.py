@@ -1,4 +1,4 @@
-"""What was acknowledged stays, whatever dies, hangs or fills up; benchmarks/chaos.py does the same at length.
+"""What was acknowledged stays, whatever dies, hangs or fills up; benchmarks/faults/chaos.py does the same at length.
 
 A stack of its own, whose index server never looks for changes by itself, so that only the versions asked for keep it
 in step.
@@ -23,9 +23,10 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks import chaos, own_stack
-from benchmarks.chaos_kills import suspended
-from benchmarks.chaos_ledger import Ledger
+from benchmarks import own_stack
+from benchmarks.faults import chaos
+from benchmarks.faults.chaos_kills import suspended
+from benchmarks.faults.chaos_ledger import Ledger
 from benchmarks.own_stack import Stack
 
 NEVER_SECONDS = "3600"

@@ -1,10 +1,10 @@
-"""Some thousands of requests that no decent client sends; `python -m benchmarks.fuzz` sends as many as one likes."""
+"""Some thousands of requests that no decent client sends; `python -m benchmarks.faults.fuzz` sends any number."""
 
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fuzz
 from benchmarks.endpoint import Endpoint
+from benchmarks.faults import fuzz
 
 REQUESTS = 3000
 

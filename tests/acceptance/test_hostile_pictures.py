@@ -9,7 +9,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 
 REFUSALS = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
 MOST_SECONDS, MOST_MIB = 0.1, 200

@@ -19,7 +19,7 @@ from uuid import uuid4
 import psycopg
 
 from benchmarks import own_stack
-from benchmarks.chaos_kills import suspended
+from benchmarks.faults.chaos_kills import suspended
 from benchmarks.own_stack import Stack
 from openrek.stack import index_servers
 from vectorindex.client import IndexClient

@@ -1,6 +1,6 @@
 """Jobs on videos through boto3 while their workers are killed, cancelled, too many or without a queue.
 
-benchmarks/job_chaos.py does the first at length.
+benchmarks/faults/job_chaos.py does the first at length.
 """
 
 import subprocess
@@ -17,9 +17,10 @@ import pytest
 import redis
 from botocore.exceptions import ClientError
 
-from benchmarks import drawn_clips, job_chaos
-from benchmarks.chaos_kills import suspended
-from benchmarks.job_chaos import Hook
+from benchmarks.faults import job_chaos
+from benchmarks.faults.chaos_kills import suspended
+from benchmarks.faults.job_chaos import Hook
+from benchmarks.inputs import drawn_clips
 from benchmarks.own_stack import Stack
 from openrek.jobs import CANCELLED
 from openrek.stack import workers

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from api import validation
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 
 REFUSALS = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
 REFUSED = (

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from api import validation
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 from inference.taxonomy.moderation import TREE
 
 REVIEW = {"HumanLoopName": "review-1", "FlowDefinitionArn": "arn:aws:sagemaker:eu-central-1:000000000000:flow/x"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 
 PARTS = ["FACE", "LEFT_HAND", "RIGHT_HAND", "HEAD"]
 TYPES = {"FACE": "FACE_COVER", "LEFT_HAND": "HAND_COVER", "RIGHT_HAND": "HAND_COVER", "HEAD": "HEAD_COVER"}

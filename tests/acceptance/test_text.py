@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw, ImageFont
 
 from api import validation
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 
 LINES = ["NORTH GATE", "Closed", "Mind the step"]
 WORDS = ["NORTH", "GATE", "Closed", "Mind", "the", "step"]

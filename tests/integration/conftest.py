@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import Connection, sql
 
-from benchmarks.chaos_kills import suspended
+from benchmarks.faults.chaos_kills import suspended
 from openrek import postgres as postgres_of_wheel
 from openrek import processes, valkey
 from storage import migrations

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import pipeline
-from benchmarks.quality import DEGRADATIONS
+from benchmarks.accuracy.quality import DEGRADATIONS
 from inference import similarity
 from inference.images import decode
 from inference.pipelines.request import FacesRequest

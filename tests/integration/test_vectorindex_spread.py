@@ -13,9 +13,9 @@ import numpy as np
 import psycopg
 import pytest
 
-from benchmarks import index_servers
-from benchmarks.chaos_kills import suspended
-from benchmarks.index_servers import IndexServers
+from benchmarks.faults.chaos_kills import suspended
+from benchmarks.speed import index_servers
+from benchmarks.speed.index_servers import IndexServers
 from storage import collections, faces
 from storage.database import Pool
 from storage.faces import Box4, NewFace

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import drawn_clips
+from benchmarks.inputs import drawn_clips
 from inference import wire
 from inference.client import InferenceClient
 from inference.errors import InferenceUnavailable

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from api import protocol, validation
 from api.errors import SerializationException
 from api.model import OPERATIONS, SERVICE
-from benchmarks.shapes import values
+from benchmarks.faults.shapes import values
 
 FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks import calibration
+from benchmarks.fits import calibration
 from inference import similarity
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import open_set
+from benchmarks.accuracy import open_set
 from inference import similarity
 from inference.types import Box, Face, FacesResult, Pose, Quality
 from openrek import celebrity_entries, gallery_vectors, photographs

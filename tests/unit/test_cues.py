@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import composed, cue_pictures, programmes
-from benchmarks.programmes import Programme
+from benchmarks.inputs import composed, cue_pictures, programmes
+from benchmarks.inputs.programmes import Programme
 from inference.types import Line, Pixels, Point, TextResult
 from inference.video import bars, credits, cues, frame_features, shots
 from inference.video.container import split

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from benchmarks import hostile_pictures
+from benchmarks.inputs import hostile_pictures
 from inference import containers
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
 from inference.images import MAX_PIXELS, decode, pixel_count

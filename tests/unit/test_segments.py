@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from benchmarks import composed, cue_pictures, programmes
-from benchmarks.programmes import Programme
+from benchmarks.inputs import composed, cue_pictures, programmes
+from benchmarks.inputs.programmes import Programme
 from inference import wire
 from inference.types import Line, Pixels, Point, TextResult
 from inference.video.container import probe, split

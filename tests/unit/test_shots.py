@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import composed, programmes
-from benchmarks.programmes import Programme
+from benchmarks.inputs import composed, programmes
+from benchmarks.inputs.programmes import Programme
 from inference.video import frame_features, shots
 from inference.video.container import split
 from inference.video.frame_features import FEATURES, Features, measured

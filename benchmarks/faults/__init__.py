@@ -1,0 +1,1 @@
+"""Kills, broken requests and broken pictures."""

@@ -1,0 +1,1 @@
+"""Where constants and calibration curves in the code come from."""

@@ -1,0 +1,1 @@
+"""Pictures, clips and vectors that are made, not collected."""

@@ -1,0 +1,1 @@
+"""How fast, against the limit of the machine."""
