@@ -15,12 +15,15 @@ class Endpoint:
     url: str
     region: str
     credentials: Path
+    profile: str = "default"
 
     def session(self) -> botocore.session.Session:
-        """A session that has these credentials and no other."""
+        """A session that has these credentials and no other: of the profile, or of the default one if that is none."""
         session = botocore.session.Session()
         session.set_config_variable("credentials_file", str(self.credentials))
-        session.set_config_variable("profile", "default")
+        session.set_config_variable("profile", self.profile)
+        if self.profile not in session.available_profiles:
+            session.set_config_variable("profile", "default")
         return session
 
     def client(self, connections: int = 10, **options: Any) -> Any:

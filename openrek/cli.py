@@ -299,22 +299,46 @@ def _demo_parser(commands: Commands) -> None:
 
 
 def _bench_parser(commands: Commands) -> None:
-    nouns = _add(commands, "bench", None, "measure this machine", "openrek bench search").add_subparsers(
-        required=True, metavar="WHAT"
-    )
-    search = _add(
+    from benchmarks.harness.kinds import KINDS
+
+    bench = _add(commands, "bench", None, "measure this machine or an endpoint", "openrek bench protocol")
+    nouns = bench.add_subparsers(required=True, metavar="WHAT")
+    for kind, (_, summary) in KINDS.items():
+        noun = _add(nouns, kind, _later("bench", "run"), f"measure {summary}", f"openrek bench {kind} --name mine")
+        noun.set_defaults(kind=kind)
+        _bench_options(noun)
+    report = _add(
         nouns,
-        "search",
-        _later("bench", "search"),
-        "measure the search of galleries, against raw FAISS",
-        "openrek bench search --sizes 1000 100000 --dimension 512",
+        "report",
+        _later("bench", "write_report"),
+        "write a page with tables and plots on all stored runs",
+        "openrek bench report --output REPORT.md",
     )
-    search.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000], help="faces")
-    search.add_argument("--dimension", type=int, default=128, help="length of the vectors (default 128)")
-    search.add_argument("--clients", type=int, nargs="+", default=[1, 2, 16], help="threads (default 1 2 16)")
-    search.add_argument("--seconds", type=float, default=2.0, help="length of one measurement (default 2)")
-    search.add_argument("--device", default="cpu", help="device of the index (default cpu)")
-    search.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json and NAME.png")
+    report.add_argument("--results", type=Path, help="folder of the runs (default HOME/bench)")
+    report.add_argument("--output", type=Path, help="file to write (default REPORT.md beside the runs)")
+
+
+def _bench_options(noun: argparse.ArgumentParser) -> None:
+    noun.add_argument(
+        "--definition", type=Path, metavar="FILE", help="what to measure (default the one that comes along)"
+    )
+    noun.add_argument(
+        "--endpoint",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="endpoint to measure, repeated for several in turns (default a stack of its own, thrown away afterwards)",
+    )
+    noun.add_argument("--region", help="AWS region that requests are signed for")
+    noun.add_argument(
+        "--credentials", type=Path, metavar="FILE", help="shared-credentials file; profile NAME or default"
+    )
+    noun.add_argument("--pack", metavar="NAME", help="model pack of its own stack")
+    noun.add_argument("--data", type=Path, metavar="FOLDER", help="your own pictures, clips or labelled sets")
+    noun.add_argument("--name", help="name of the stored run (default that of the definition)")
+    noun.add_argument("--results", type=Path, metavar="FOLDER", help="where runs are stored (default HOME/bench)")
+    noun.add_argument("--json", action="store_true", help="print the stored run instead of tables")
+    noun.add_argument("--fresh", action="store_true", help="begin anew instead of continuing an unfinished run")
 
 
 def _process_parsers(commands: Commands) -> None:

@@ -1,0 +1,1 @@
+"""Definitions -> runner -> stored rows -> report: what `openrek bench` is made of."""
