@@ -23,8 +23,7 @@ def start_celebrity_recognition(ctx: Context, request: dict[str, Any]) -> dict[s
 
 def get_celebrity_recognition(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Gives where each celebrity of a video is, by time or by celebrity."""
-    asked = video_jobs.BY_TIME | request
-    page = video_jobs.page(ctx, asked, "GetCelebrityRecognition", KIND, by_name=asked["SortBy"] == "ID")
+    page = video_jobs.sorted_page(ctx, request, "GetCelebrityRecognition", KIND, other_order="ID")
     return page.members | {"Celebrities": [_moment(row) for row in page.rows]}
 
 

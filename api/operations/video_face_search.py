@@ -32,8 +32,7 @@ def start_face_search(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 def get_face_search(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Gives the persons of a video, by time or by person, with the stored faces that are theirs."""
-    asked = video_jobs.BY_TIME | request
-    page = video_jobs.page(ctx, asked, "GetFaceSearch", KIND, by_name=asked["SortBy"] == "INDEX")
+    page = video_jobs.sorted_page(ctx, request, "GetFaceSearch", KIND, other_order="INDEX")
     return page.members | {"Persons": [_moment(row) for row in page.rows]}
 
 

@@ -1,7 +1,7 @@
 """What all jobs on stored videos share: how they are started, and how their results are read page by page."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -17,6 +17,7 @@ from storage.errors import ObjectTooLarge
 from storage.jobs import Job, NewJob, Row
 
 MOST_RESULTS = 1000
+Render = Callable[[Row], dict[str, Any]]
 BY_TIME = {"SortBy": "TIMESTAMP"}
 BY_TIME_EACH = {"SortBy": "TIMESTAMP", "AggregateBy": "TIMESTAMPS"}
 """How results are read when a request does not say."""
@@ -87,6 +88,29 @@ def page(
     if len(rows) > most:
         members["NextToken"] = ctx.services.tokens.seal(operation, ctx.tenant, request, str(rows[most - 1].place))
     return Page(job, rows[:most], members)
+
+
+def sorted_page(ctx: Context, request: dict[str, Any], operation: str, kind: str, *, other_order: str) -> Page:
+    """A page by time, or by name where SortBy is `other_order`. Raises what `page` raises."""
+    asked = BY_TIME | request
+    return page(ctx, asked, operation, kind, by_name=asked["SortBy"] == other_order)
+
+
+def aggregated(
+    ctx: Context, request: dict[str, Any], operation: str, kind: str, listed: str, moment: Render, stretch: Render
+) -> dict[str, Any]:
+    """The answer of a Get operation with AggregateBy: under the member `listed` each row as a moment or a stretch.
+
+    Raises what `page` raises.
+    """
+    asked = BY_TIME_EACH | request
+    view = VIEWS[asked["AggregateBy"]]
+    found = page(ctx, asked, operation, kind, view=view, by_name=asked["SortBy"] == "NAME")
+    render = stretch if asked["AggregateBy"] == "SEGMENTS" else moment
+    return found.members | {
+        listed: [render(row) for row in found.rows],
+        "GetRequestMetadata": {name: asked[name] for name in BY_TIME_EACH},
+    }
 
 
 def described(job: Job) -> dict[str, Any]:

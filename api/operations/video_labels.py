@@ -30,21 +30,8 @@ def start_label_detection(ctx: Context, request: dict[str, Any]) -> dict[str, An
 
 def get_label_detection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Gives the labels of a video, by time or by name, for each moment or for how long each is seen."""
-    asked = video_jobs.BY_TIME_EACH | request
-    page = video_jobs.page(
-        ctx,
-        asked,
-        "GetLabelDetection",
-        KIND,
-        view=video_jobs.VIEWS[asked["AggregateBy"]],
-        by_name=asked["SortBy"] == "NAME",
-    )
-    render = _stretch if asked["AggregateBy"] == "SEGMENTS" else _moment
-    return page.members | {
-        "Labels": [render(row) for row in page.rows],
-        "LabelModelVersion": LABEL_MODEL_VERSION,
-        "GetRequestMetadata": {name: asked[name] for name in video_jobs.BY_TIME_EACH},
-    }
+    answer = video_jobs.aggregated(ctx, request, "GetLabelDetection", KIND, "Labels", _moment, _stretch)
+    return answer | {"LabelModelVersion": LABEL_MODEL_VERSION}
 
 
 def _moment(row: Row) -> dict[str, Any]:

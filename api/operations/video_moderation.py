@@ -24,21 +24,8 @@ def start_content_moderation(ctx: Context, request: dict[str, Any]) -> dict[str,
 
 def get_content_moderation(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Gives the moderation labels of a video, by time or by name, for each moment or for how long each is seen."""
-    asked = video_jobs.BY_TIME_EACH | request
-    page = video_jobs.page(
-        ctx,
-        asked,
-        "GetContentModeration",
-        KIND,
-        view=video_jobs.VIEWS[asked["AggregateBy"]],
-        by_name=asked["SortBy"] == "NAME",
-    )
-    render = _stretch if asked["AggregateBy"] == "SEGMENTS" else _moment
-    return page.members | {
-        "ModerationLabels": [render(row) for row in page.rows],
-        "ModerationModelVersion": TREE.version,
-        "GetRequestMetadata": {name: asked[name] for name in video_jobs.BY_TIME_EACH},
-    }
+    answer = video_jobs.aggregated(ctx, request, "GetContentModeration", KIND, "ModerationLabels", _moment, _stretch)
+    return answer | {"ModerationModelVersion": TREE.version}
 
 
 def _moment(row: Row) -> dict[str, Any]:

@@ -22,8 +22,7 @@ def start_person_tracking(ctx: Context, request: dict[str, Any]) -> dict[str, An
 
 def get_person_tracking(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Gives where each person of a video is, by time or by person."""
-    asked = video_jobs.BY_TIME | request
-    page = video_jobs.page(ctx, asked, "GetPersonTracking", KIND, by_name=asked["SortBy"] == "INDEX")
+    page = video_jobs.sorted_page(ctx, request, "GetPersonTracking", KIND, other_order="INDEX")
     return page.members | {"Persons": [_moment(row) for row in page.rows]}
 
 

@@ -9,10 +9,10 @@ import msgspec
 from inference import label_filters, wire
 from inference.label_filters import LabelFilter
 from inference.types import Label, Pixels
-from inference.video.stretches import Stretches
 from inference.video.types import Part, VideoInfo
 from storage.jobs import Job, Result
 from workers.analyses.looking import each_frame
+from workers.analyses.named import moments_and_stretches
 from workers.services import WorkerServices
 
 Seen = tuple[int, tuple[Label, ...]]
@@ -35,11 +35,5 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
     """View moments: each Label of each frame. View segments: each Stretch of a Label, without instances."""
-    stretches: Stretches[Label] = Stretches()
-    for observation in observations:
-        at_ms, labels = wire.decode(observation, Seen)
-        for label in labels:
-            yield Result("moments", at_ms, wire.encode(label), label.name, label.confidence)
-        stretches.see(at_ms, (replace(label, instances=()) for label in labels))
-    for one in stretches.ended():
-        yield Result("segments", one.start_ms, wire.encode(one), one.surest.name, one.surest.confidence)
+    looks = (wire.decode(observation, Seen) for observation in observations)
+    return moments_and_stretches(looks, lambda label: replace(label, instances=()))

@@ -6,10 +6,10 @@ from typing import BinaryIO
 from inference import wire
 from inference.taxonomy.moderation import sure
 from inference.types import Pixels
-from inference.video.stretches import Stretches
 from inference.video.types import Moderated, Part, VideoInfo
 from storage.jobs import Job, Result
 from workers.analyses.looking import each_frame
+from workers.analyses.named import moments_and_stretches
 from workers.services import WorkerServices
 
 Seen = tuple[int, tuple[Moderated, ...]]
@@ -30,11 +30,5 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
     """View moments: each Moderated of each frame. View segments: each Stretch of one."""
-    stretches: Stretches[Moderated] = Stretches()
-    for observation in observations:
-        at_ms, labels = wire.decode(observation, Seen)
-        for label in labels:
-            yield Result("moments", at_ms, wire.encode(label), label.name, label.confidence)
-        stretches.see(at_ms, labels)
-    for one in stretches.ended():
-        yield Result("segments", one.start_ms, wire.encode(one), one.surest.name, one.surest.confidence)
+    looks = (wire.decode(observation, Seen) for observation in observations)
+    return moments_and_stretches(looks, lambda label: label)
