@@ -1,6 +1,7 @@
 """The `openrek` command."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -22,12 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     overrides = {name: getattr(chosen, name, None) for name in ("home", "host", "port", "region", "account", "auth")}
     try:
         command: Command = chosen.command
-        return command(chosen, Settings.from_environment(overrides=overrides))
+        status = command(chosen, Settings.from_environment(overrides=overrides))
+        sys.stdout.flush()
+        return status
     except (OperatorError, StorageError, PackError) as error:
         print(f"openrek: {error}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader had enough, as `| head` has. Python would complain once more when it closes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def parser() -> argparse.ArgumentParser:

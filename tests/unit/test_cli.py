@@ -1,4 +1,7 @@
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +59,15 @@ def test_a_wrong_setting_is_explained(capsys: pytest.CaptureFixture[str], monkey
 def test_settings_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["settings"]) == 0
     assert capsys.readouterr().out == markdown()
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "openrek", "settings"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_an_unknown_pack_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
