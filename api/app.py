@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any
@@ -61,6 +63,7 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     operation: Operation | None = None
     caller: Caller | None = None
+    gone: bool = False
 
 
 def create_app(
@@ -79,38 +82,43 @@ def create_app(
     per_second = settings.account_requests_per_second
     rate = None if per_second is None else RateLimit(per_second)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    workers = anyio.CapacityLimiter(settings.threads)
-    in_progress = anyio.CapacityLimiter(settings.in_progress_limit)
+    threads = ThreadPoolExecutor(settings.threads, "request")
+    in_progress: set[Record] = set()
 
-    @app.post("/")
     async def operate(http: Request) -> Response:
         record = Record()
         content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in protocol.ACCEPTED_CONTENT_TYPES:
             return _not_the_protocol(record)
-        try:
-            in_progress.acquire_on_behalf_of_nowait(record)
-        except anyio.WouldBlock:
+        if len(in_progress) >= settings.in_progress_limit:
             return _failed(record, ThrottlingException())
+        in_progress.add(record)
         try:
-            with anyio.fail_after(settings.body_timeout_seconds):
+            async with asyncio.timeout(settings.body_timeout_seconds):
                 body = await _read_body(http, settings.max_body_bytes)
             query = http.scope["query_string"].decode("latin-1")
             request = HttpRequest(query, _joined_headers(http), body)
-            async with anyio.create_task_group() as group:
-                group.start_soon(_drop_when_gone, http, record.request_id, services.inference, group.cancel_scope)
-                answered = await anyio.to_thread.run_sync(respond, request, record, limiter=workers)
-                group.cancel_scope.cancel()
-                return answered
-            raise ClientDisconnect  # before its turn came
+            working = threads.submit(respond, request, record)
+            watching = asyncio.create_task(_drop_when_gone(http, record, services.inference, working))
+            try:
+                return await asyncio.wrap_future(working)
+            finally:
+                watching.cancel()
         except AwsError as error:
             return _failed(record, error)
         except TimeoutError:
             return _failed(record, RequestTimeoutException())
         except ClientDisconnect:
             return _failed(record, ClientClosedRequest())
+        except asyncio.CancelledError:
+            if not record.gone:
+                raise
+            return _failed(record, ClientClosedRequest())  # before its turn came
         finally:
-            in_progress.release_on_behalf_of(record)
+            in_progress.remove(record)
+
+    # Starlette's plain route: FastAPI's own would look for parameters and models where there are none.
+    app.add_route("/", operate, methods=["POST"])
 
     def respond(request: HttpRequest, record: Record) -> Response:
         try:
@@ -206,15 +214,13 @@ def serve(
     uvicorn.Server(config).run(sockets=[bound] if bound is not None else None)
 
 
-async def _drop_when_gone(
-    http: Request, request_id: str, inference: InferenceClient, waiting: anyio.CancelScope
-) -> None:
+async def _drop_when_gone(http: Request, record: Record, inference: InferenceClient, working: Future[Response]) -> None:
     """Waits until the client hangs up; then its request does not begin any more, or its pictures are dropped."""
     while (await http.receive())["type"] != "http.disconnect":
         continue
-    waiting.cancel()
-    with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(inference.take_back, request_id)
+    record.gone = True
+    if not working.cancel():
+        asyncio.get_running_loop().run_in_executor(None, inference.take_back, record.request_id)
 
 
 async def _read_body(http: Request, limit: int) -> bytes:
