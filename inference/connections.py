@@ -94,9 +94,9 @@ class Connections:
 
 
 class _Connection:
-    """One connection, used by one thread at a time."""
+    """One connection, used by one thread at a time. `may_be_kept`: the server goes on listening after its answer."""
 
-    may_be_kept = True
+    may_be_kept = False
 
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
@@ -110,32 +110,35 @@ class _Connection:
 
     def exchange(self, head: bytes, body: bytes | memoryview) -> Answer:
         """Raises OSError."""
-        for part in (head, body):
-            self.socket.sendall(part)
+        self.socket.sendall(head)
+        if body:
+            self.socket.sendall(body)
         received = _Received()
-        parser = httptools.HttpResponseParser(received)
         try:
             while not received.complete:
                 data = self.socket.recv(_RECEIVED_BYTES)
                 if not data:
                     raise ConnectionResetError("closed before the end of the answer")
-                parser.feed_data(data)
+                received.parser.feed_data(data)
         except httptools.HttpParserError as error:
             raise ConnectionError(f"not an answer in HTTP: {error}") from error
-        self.may_be_kept = parser.should_keep_alive()
+        self.may_be_kept = received.keep_alive
         self._used_at = time.monotonic()
-        return Answer(parser.get_status_code(), b"".join(received.parts))
+        return Answer(received.parser.get_status_code(), b"".join(received.parts))
 
 
 class _Received:
     """What the parser finds in an answer."""
 
     def __init__(self) -> None:
-        self.complete = False
+        self.complete = self.keep_alive = False
         self.parts: list[bytes] = []
+        self.parser = httptools.HttpResponseParser(self)
 
     def on_body(self, part: bytes) -> None:
         self.parts.append(part)
 
     def on_message_complete(self) -> None:
         self.complete = True
+        # The parser forgets it when the next answer may begin.
+        self.keep_alive = self.parser.should_keep_alive()
