@@ -31,7 +31,6 @@ TERMINATOR = "aws4_request"
 WINDOW = timedelta(minutes=15)
 LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
-_DATE_PARTS = ((0, 4), (4, 6), (6, 8), (9, 11), (11, 13), (13, 15))
 
 
 @dataclass(frozen=True)
@@ -257,9 +256,7 @@ def _read_date(text: str) -> datetime:
     """Basic ISO 8601, or the form of an HTTP `Date` header, which stands in for `X-Amz-Date`."""
     try:
         if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
-            # A tenth of the time that strptime takes.
-            year, month, day, hour, minute, second = (int(text[a:b]) for a, b in _DATE_PARTS)
-            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+            return datetime.fromisoformat(text)
         if re.fullmatch(r"[A-Z][a-z]{2}, .+ (GMT|[+-]0000)", text):
             return parsedate_to_datetime(text).replace(tzinfo=UTC)
     except ValueError:

@@ -1,7 +1,7 @@
 """Kept HTTP connections to one server, for threads that wait for its answers.
 
-A call is made for every picture, and a general HTTP client takes ten times the processor time of this: httptools reads
-the answers, and nothing else is done.
+A call is made for every picture and frame, and a general HTTP client takes ten times the processor time of this:
+httptools reads the answers, and nothing else is done (docs/decisions/0003).
 """
 
 import select
