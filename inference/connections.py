@@ -1,6 +1,6 @@
 """Kept HTTP connections to one server, for threads that wait for its answers.
 
-A call is made for every picture and frame, and a general HTTP client takes ten times the processor time of this:
+A call is made for every picture and frame, and a general HTTP client takes many times the processor time of this:
 httptools reads the answers, and nothing else is done (docs/decisions/0003).
 """
 
