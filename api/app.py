@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import anyio
@@ -17,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import arns, protocol, validation
 from api.auth import Authenticate, Caller, HttpRequest
@@ -61,6 +65,7 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     operation: Operation | None = None
     caller: Caller | None = None
+    gone: bool = False
 
 
 def create_app(
@@ -69,8 +74,8 @@ def create_app(
     *,
     handlers: Mapping[str, Handler] = HANDLERS,
     parts: Mapping[str, Part] | None = None,
-) -> FastAPI:
-    """The front end.
+) -> ASGIApp:
+    """The front end: operations, and FastAPI for everything else.
 
     `authenticate` gives the caller of a request or raises an AuthenticationError. `parts` are what readiness
     depends on: name -> a function that gives None when the part is ready, else what is wrong with it.
@@ -79,38 +84,41 @@ def create_app(
     per_second = settings.account_requests_per_second
     rate = None if per_second is None else RateLimit(per_second)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    workers = anyio.CapacityLimiter(settings.threads)
-    in_progress = anyio.CapacityLimiter(settings.in_progress_limit)
+    threads = ThreadPoolExecutor(settings.threads, "request")
+    in_progress: set[Record] = set()
 
-    @app.post("/")
     async def operate(http: Request) -> Response:
         record = Record()
-        content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+        headers = _joined_headers(http)
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in protocol.ACCEPTED_CONTENT_TYPES:
             return _not_the_protocol(record)
-        try:
-            in_progress.acquire_on_behalf_of_nowait(record)
-        except anyio.WouldBlock:
+        if len(in_progress) >= settings.in_progress_limit:
             return _failed(record, ThrottlingException())
+        in_progress.add(record)
         try:
-            with anyio.fail_after(settings.body_timeout_seconds):
+            async with asyncio.timeout(settings.body_timeout_seconds):
                 body = await _read_body(http, settings.max_body_bytes)
             query = http.scope["query_string"].decode("latin-1")
-            request = HttpRequest(query, _joined_headers(http), body)
-            async with anyio.create_task_group() as group:
-                group.start_soon(_drop_when_gone, http, record.request_id, services.inference, group.cancel_scope)
-                answered = await anyio.to_thread.run_sync(respond, request, record, limiter=workers)
-                group.cancel_scope.cancel()
-                return answered
-            raise ClientDisconnect  # before its turn came
+            request = HttpRequest(query, headers, body)
+            working = threads.submit(respond, request, record)
+            watching = asyncio.create_task(_drop_when_gone(http, record, services.inference, working))
+            try:
+                return await asyncio.wrap_future(working)
+            finally:
+                watching.cancel()
         except AwsError as error:
             return _failed(record, error)
         except TimeoutError:
             return _failed(record, RequestTimeoutException())
         except ClientDisconnect:
             return _failed(record, ClientClosedRequest())
+        except asyncio.CancelledError:
+            if not record.gone:
+                raise
+            return _failed(record, ClientClosedRequest())  # before its turn came
         finally:
-            in_progress.release_on_behalf_of(record)
+            in_progress.remove(record)
 
     def respond(request: HttpRequest, record: Record) -> Response:
         try:
@@ -155,7 +163,15 @@ def create_app(
     async def elsewhere(http: Request, error: Exception) -> Response:
         return _not_the_protocol(Record())
 
-    return app
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        # Routing, middleware and telemetry take a good part of an operation's time, and do nothing for it.
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/":
+            response = await operate(Request(scope, receive))
+            await response(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return front
 
 
 def authorise(caller: Caller, operation: Operation) -> None:
@@ -175,7 +191,7 @@ def check_answer(operation: Operation, result: dict[str, Any]) -> None:
 
 
 def serve(
-    app: FastAPI,
+    app: ASGIApp,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -206,15 +222,13 @@ def serve(
     uvicorn.Server(config).run(sockets=[bound] if bound is not None else None)
 
 
-async def _drop_when_gone(
-    http: Request, request_id: str, inference: InferenceClient, waiting: anyio.CancelScope
-) -> None:
+async def _drop_when_gone(http: Request, record: Record, inference: InferenceClient, working: Future[Response]) -> None:
     """Waits until the client hangs up; then its request does not begin any more, or its pictures are dropped."""
     while (await http.receive())["type"] != "http.disconnect":
         continue
-    waiting.cancel()
-    with anyio.CancelScope(shield=True):
-        await anyio.to_thread.run_sync(inference.take_back, request_id)
+    record.gone = True
+    if not working.cancel():
+        asyncio.get_running_loop().run_in_executor(None, inference.take_back, record.request_id)
 
 
 async def _read_body(http: Request, limit: int) -> bytes:
@@ -239,14 +253,20 @@ async def _read_body(http: Request, limit: int) -> bytes:
 
 def _joined_headers(http: Request) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for name, value in http.headers.items():
+    for raw_name, raw_value in http.scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
 
 def _headers(record: Record) -> dict[str, str]:
     # Clients set their clock by the Date of an answer that refuses their signature.
-    return {"x-amzn-RequestId": record.request_id, "Date": formatdate(usegmt=True)}
+    return {"x-amzn-RequestId": record.request_id, "Date": _date(int(time.time()))}
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def _succeeded(record: Record, body: bytes) -> Response:

@@ -256,7 +256,7 @@ def _read_date(text: str) -> datetime:
     """Basic ISO 8601, or the form of an HTTP `Date` header, which stands in for `X-Amz-Date`."""
     try:
         if re.fullmatch(r"[0-9]{8}T[0-9]{6}Z", text):
-            return datetime.strptime(text, DATE_FORMAT).replace(tzinfo=UTC)
+            return datetime.fromisoformat(text)
         if re.fullmatch(r"[A-Z][a-z]{2}, .+ (GMT|[+-]0000)", text):
             return parsedate_to_datetime(text).replace(tzinfo=UTC)
     except ValueError:
@@ -276,17 +276,18 @@ def _check_age(claim: _Claim, signed_at: datetime, now: datetime) -> None:
                 f"Got '{claim.expires}'."
             )
         lifetime = timedelta(seconds=int(claim.expires))
+    if now - lifetime <= signed_at <= now + WINDOW:
+        return
     signed, current = signed_at.strftime(DATE_FORMAT), now.strftime(DATE_FORMAT)
     if signed_at < now - lifetime:
         bound, minutes = (now - lifetime).strftime(DATE_FORMAT), lifetime.total_seconds() / 60
         raise InvalidSignatureException(
             f"Signature expired: {signed} is now earlier than {bound} ({current} - {minutes:g} min.)"
         )
-    if signed_at > now + WINDOW:
-        bound, minutes = (now + WINDOW).strftime(DATE_FORMAT), WINDOW.total_seconds() / 60
-        raise InvalidSignatureException(
-            f"Signature not yet current: {signed} is still later than {bound} ({current} + {minutes:g} min.)"
-        )
+    bound, minutes = (now + WINDOW).strftime(DATE_FORMAT), WINDOW.total_seconds() / 60
+    raise InvalidSignatureException(
+        f"Signature not yet current: {signed} is still later than {bound} ({current} + {minutes:g} min.)"
+    )
 
 
 def _check_signed_headers(claim: _Claim, request: HttpRequest) -> None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from storage.tenant import Tenant
 
 if TYPE_CHECKING:
-    from psycopg_pool import ConnectionPool
-
     from api.pagination import TokenSealer
     from inference.client import InferenceClient
+    from storage.database import Pool
     from storage.objects import ObjectStore
     from vectorindex.client import IndexClient
 
@@ -51,7 +50,7 @@ class Services:
     `secret_key` (32 bytes) is what crops of faces are encrypted with; `wake_workers` has a worker look for new jobs.
     """
 
-    pool: ConnectionPool
+    pool: Pool
     inference: InferenceClient
     index: IndexClient
     objects: ObjectStore

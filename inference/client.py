@@ -4,15 +4,16 @@ Pictures are JPEG or PNG files, or frames of a video, which are sent as they are
 may be of any size up to `max_side` of the request and images.MAX_PIXELS.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
-
-import httpx
+from urllib.parse import urlencode
 
 from inference import errors, raw_frames, wire
+from inference.connections import Answer, Connections, NobodyListens
 from inference.pipelines.request import (
     FacesRequest,
     LabelsRequest,
@@ -43,21 +44,13 @@ class InferenceClient:
         self,
         url: str,
         timeout_seconds: float = 60.0,
-        max_connections: int = 64,
+        most_kept: int = 64,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """`url`: unix:///path of a socket, or http://host:port. Pictures wait up to `patience_seconds` for a server
         to be there; they are not sent again if it ends while it has them, which may be their doing."""
         self._patience_seconds = patience_seconds
-        address = urlsplit(url)
-        over_socket = address.scheme == "unix"
-        limits = httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-        self._http = httpx.Client(
-            base_url="http://inference" if over_socket else url,
-            transport=httpx.HTTPTransport(uds=address.path if over_socket else None, limits=limits, retries=1),
-            timeout=timeout_seconds,
-            trust_env=False,
-        )
+        self._connections = Connections(url, timeout_seconds, most_kept)
 
     def faces(
         self,
@@ -118,9 +111,8 @@ class InferenceClient:
 
         Raises InvalidImage, UnknownFaceModel, Overloaded, InferenceUnavailable.
         """
-        parameters = {"face_model_version": face_model_version}
-        answer = self._send("POST", "/embeddings", params=parameters, content=wire.encode(list(crops)))
-        return wire.decode_embeddings(answer.content)
+        target = f"/embeddings?{urlencode({'face_model_version': face_model_version})}"
+        return wire.decode_embeddings(self._send("POST", target, wire.encode(list(crops))).body)
 
     def moderation(self, image: bytes | Pixels, *, min_side: int = 80, request_id: str = "") -> ModerationResult:
         """The moderation labels of a picture. Raises what `faces` raises but UnknownFaceModel."""
@@ -148,48 +140,53 @@ class InferenceClient:
 
     def take_back(self, request_id: str) -> None:
         """Has the work of a request dropped whose caller has gone; no matter whether it goes on. Never raises."""
-        with suppress(httpx.HTTPError):
-            self._http.delete(f"/requests/{request_id}")
+        with suppress(OSError):
+            self._connections.request("DELETE", f"/requests/{request_id}")
 
     def status(self) -> dict[str, Any]:
         """What the server has loaded and how busy it is. Raises InferenceUnavailable."""
-        answer: dict[str, Any] = self._send("GET", "/status").json()
+        answer: dict[str, Any] = json.loads(self._send("GET", "/status").body)
         return answer
 
     def close(self) -> None:
-        self._http.close()
+        self._connections.close()
 
     def _ask(self, asked: PictureRequest, image: bytes | Pixels, request_id: str) -> bytes:
         """The answer to a picture. Raises what the server refused it with, InferenceUnavailable."""
         headers = {"x-request-id": request_id} | ({} if isinstance(image, bytes) else raw_frames.headers(image))
+        body = image if isinstance(image, bytes) else raw_frames.content(image)
         give_up = time.monotonic() + self._patience_seconds
         while True:
             try:
-                content = image if isinstance(image, bytes) else raw_frames.chunks(image)
-                return self._send(
-                    "POST", f"/{asked.task}", params=asked.to_query(), headers=headers, content=content
-                ).content
+                return self._send("POST", _target(asked), body, headers).body
             except errors.InferenceUnavailable as error:
-                if not isinstance(error.__cause__, httpx.ConnectError) or time.monotonic() > give_up:
+                if not isinstance(error.__cause__, NobodyListens) or time.monotonic() > give_up:
                     raise
             time.sleep(PAUSE_SECONDS)
 
-    def _send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+    def _send(
+        self, method: str, target: str, body: bytes | memoryview = b"", headers: Mapping[str, str] | None = None
+    ) -> Answer:
         try:
-            response = self._http.request(method, path, **parts)
-        except httpx.TransportError as error:
+            answer = self._connections.request(method, target, body, headers)
+        except OSError as error:
             raise errors.InferenceUnavailable(f"the model server does not answer: {error}") from error
-        if response.status_code != 200:
-            _raise(response)
-        return response
+        if answer.status != 200:
+            _raise(answer)
+        return answer
 
 
-def _raise(response: httpx.Response) -> NoReturn:
+@lru_cache
+def _target(asked: PictureRequest) -> str:
+    return f"/{asked.task}?{urlencode(asked.to_query())}"
+
+
+def _raise(answer: Answer) -> NoReturn:
     try:
-        refusal = response.json()
+        refusal = json.loads(answer.body)
         kind = getattr(errors, refusal["error"])
-    except (ValueError, LookupError, AttributeError) as error:
-        raise errors.InferenceUnavailable(f"the model server answered HTTP {response.status_code}") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise errors.InferenceUnavailable(f"the model server answered HTTP {answer.status}") from error
     if kind is errors.ImageDimensionsTooLarge:
         raise kind(refusal["width"], refusal["height"], refusal["limit"])
     raise kind(refusal["message"])

@@ -5,7 +5,7 @@ API callers cannot send them: what they give is a body of bytes, and those are J
 """
 
 import math
-from collections.abc import AsyncIterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Mapping
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from inference.types import Pixels
 
 CONTENT_TYPE = "image/x-rgb24"
 SIZE_HEADER = "x-frame-size"
-CHUNK_BYTES = 256 << 10
-"""As much as a Unix socket takes at a time. The HTTP client copies all that is left of a chunk each time that the
-socket takes a part of it."""
 
 
 def headers(pixels: Pixels) -> dict[str, str]:
@@ -25,11 +22,9 @@ def headers(pixels: Pixels) -> dict[str, str]:
     return {"content-type": CONTENT_TYPE, "content-length": str(pixels.nbytes), SIZE_HEADER: f"{width}x{height}"}
 
 
-def chunks(pixels: Pixels) -> Iterator[memoryview]:
+def content(pixels: Pixels) -> memoryview:
     """The body of a request with a frame."""
-    content = np.ascontiguousarray(pixels).data.cast("B")
-    for start in range(0, len(content), CHUNK_BYTES):
-        yield content[start : start + CHUNK_BYTES]
+    return np.ascontiguousarray(pixels).data.cast("B")
 
 
 def size(given: Mapping[str, str], max_side: int) -> tuple[int, int] | None:

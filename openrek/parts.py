@@ -76,8 +76,7 @@ def _lookup(pool: "Pool", key: bytes) -> "Lookup":
     from storage import access_keys
 
     def lookup(access_key_id: str) -> Credential | None:
-        with pool.connection() as connection:
-            found = access_keys.find(connection, access_key_id, key)
+        found = pool.read(access_keys.find, access_key_id, key)
         if found is None:
             return None
         arn = f"arn:aws:iam::{found.account}:root"

@@ -1,11 +1,11 @@
 """The connection pool. Nothing in it waits for ever: not for a connection, a lock, a statement or a dead server."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from psycopg import Connection, Cursor, OperationalError, errors
+from psycopg import Connection, Cursor, Error, OperationalError, errors
 from psycopg.abc import PQGen
 from psycopg.pq import Format
 from psycopg.rows import TupleRow
@@ -25,7 +25,10 @@ _GRACE_SECONDS = 1.0
 # connection_exception, insufficient_resources (disk full, too many connections), lock_not_available,
 # operator_intervention (shutdown, start-up, statement_timeout), system_error
 _UNAVAILABLE_STATES = ("08", "53", "55P03", "57", "58")
+_ENDED_BY_THE_SERVER = "57P"
 _SQL = queries.load("database")
+P = ParamSpec("P")
+Found = TypeVar("Found")
 
 
 class BinaryCursor(Cursor[Any]):
@@ -56,33 +59,94 @@ class BoundedConnection(Connection[TupleRow]):
 
 
 class Pool(ConnectionPool[Connection[TupleRow]]):
-    """A pool whose `connection()` raises DatabaseUnavailable when the server cannot serve: it cannot be reached, is
-    lost meanwhile, takes too long or has no room."""
+    """A pool that raises DatabaseUnavailable when the server cannot serve: it cannot be reached, is lost meanwhile,
+    takes too long or has no room."""
 
     _is_away = False
 
     @contextmanager
     def connection(self, timeout: float | None = None) -> Iterator[Connection[TupleRow]]:
         """Check a working connection out for one transaction: committed at the end, rolled back on an exception."""
-        if timeout is None and self._is_away:
-            timeout = _CHECKOUT_TIMEOUT_WHILE_AWAY_SECONDS
-        try:
-            with super().connection(timeout) as connection:
+        with self._watched(), self._working(timeout) as connection:
+            connection.autocommit = False
+            try:
+                with connection:
+                    yield connection
+            finally:
+                if not connection.closed:
+                    connection.autocommit = True
+
+    def read(
+        self, look: Callable[Concatenate[Connection[TupleRow], P], Found], *args: P.args, **named: P.kwargs
+    ) -> Found:
+        """What `look(connection, ...)` finds, which only reads, and does without a transaction around its statements.
+
+        That leaves out the rounds of testing the connection, of the beginning and of the end: one that turns out to be
+        lost is replaced, and `look` called again.
+        """
+        with self._watched():
+            connection = self.getconn(self._patience)
+            try:
+                found = look(connection, *args, **named)
                 self._is_away = False
-                yield connection
+                return found
+            except OperationalError as error:
+                if not connection.closed and not (error.sqlstate or "").startswith(_ENDED_BY_THE_SERVER):
+                    raise
+                connection.close()
+            finally:
+                self.putconn(connection)
+            with self._working(None) as other:
+                return look(other, *args, **named)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Tells in the words of this room that the server is away, and notes it."""
+        try:
+            yield
         except OperationalError as error:
             if not _is_unavailable(error):
                 raise
             self._is_away = isinstance(error, PoolTimeout)
             raise DatabaseUnavailable(reason=str(error)) from error
 
+    @contextmanager
+    def _working(self, timeout: float | None) -> Iterator[Connection[TupleRow]]:
+        """A connection that answered just now. Raises PoolTimeout."""
+        deadline = time.monotonic() + (self._patience if timeout is None else timeout)
+        while True:
+            connection = self.getconn(deadline - time.monotonic())
+            try:
+                _check(connection)
+                self._is_away = False
+                break
+            except Error:
+                connection.close()
+                self.putconn(connection)
+            except BaseException:
+                self.putconn(connection)
+                raise
+        try:
+            yield connection
+        finally:
+            self.putconn(connection)
+
+    @property
+    def _patience(self) -> float:
+        return _CHECKOUT_TIMEOUT_WHILE_AWAY_SECONDS if self._is_away else self.timeout
+
 
 def open_pool(database_url: str, max_connections: int, statement_seconds: float = STATEMENT_SECONDS) -> Pool:
     """Open a pool of at most `max_connections`; returns at once, also while the database is down.
 
-    A connection is tested when it is checked out, so a restarted database is noticed and connected to again.
+    A restarted database is noticed and connected to again when a connection is checked out or lost in a read.
     A statement that takes longer than `statement_seconds`, waiting for locks included, is cancelled.
     """
+
+    def prepare(connection: Connection[TupleRow]) -> None:
+        configure(connection, statement_seconds)
+        connection.autocommit = True
+
     return Pool(
         database_url,
         connection_class=BoundedConnection,
@@ -90,8 +154,7 @@ def open_pool(database_url: str, max_connections: int, statement_seconds: float 
         min_size=1,
         max_size=max_connections,
         open=True,
-        configure=partial(configure, statement_seconds=statement_seconds),
-        check=_check,
+        configure=prepare,
         timeout=CHECKOUT_TIMEOUT_SECONDS,
         # Give up early: a later checkout tries anew at once, where a long backoff would sleep through the recovery.
         reconnect_timeout=CHECKOUT_TIMEOUT_SECONDS,

@@ -40,8 +40,7 @@ class ObjectStore:
         """
         if not _is_name(name):
             raise ObjectNotFound(bucket=bucket, name=name)
-        with self._pool.connection() as connection:
-            folder = buckets.find(connection, tenant, bucket)
+        folder = self._pool.read(buckets.find, tenant, bucket)
         if folder is not None:
             return _read_file(Path(folder.directory), bucket, name, version, max_bytes)
         if self._s3_endpoint_url is not None:
@@ -56,8 +55,7 @@ class ObjectStore:
         """
         if not _is_name(name):
             raise ObjectNotFound(bucket=bucket, name=name)
-        with self._pool.connection() as connection:
-            folder = buckets.find(connection, tenant, bucket)
+        folder = self._pool.read(buckets.find, tenant, bucket)
         if folder is not None:
             return _open_file(Path(folder.directory), bucket, name, version, max_bytes)
         if self._s3_endpoint_url is not None:
@@ -69,8 +67,7 @@ class ObjectStore:
 
         Raises BucketNotFound, ObjectStoreUnavailable, DatabaseUnavailable.
         """
-        with self._pool.connection() as connection:
-            folder = buckets.find(connection, tenant, bucket)
+        folder = self._pool.read(buckets.find, tenant, bucket)
         if folder is not None:
             return _names_of_files(Path(folder.directory), prefix)
         if self._s3_endpoint_url is not None:

@@ -23,8 +23,7 @@ def recognize_celebrities(ctx: Context, request: dict[str, Any]) -> dict[str, An
 
     Networks: face_detector, face_mesh, iris, emotion, face_embedder.
     """
-    with ctx.services.pool.connection() as connection:
-        gallery = celebrities.gallery(connection, ctx.tenant)
+    gallery = ctx.services.pool.read(celebrities.gallery, ctx.tenant)
     has_people = gallery is not None and gallery.user_count > 0
     result = ctx.services.inference.faces(
         image_bytes(ctx, request["Image"]),
@@ -49,8 +48,7 @@ def recognize_celebrities(ctx: Context, request: dict[str, Any]) -> dict[str, An
 
 def get_celebrity_info(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Tells the name, the links and the known gender of a celebrity of the owner's gallery."""
-    with ctx.services.pool.connection() as connection:
-        return celebrity_info(celebrities.get(connection, ctx.tenant, request["Id"]))
+    return celebrity_info(ctx.services.pool.read(celebrities.get, ctx.tenant, request["Id"]))
 
 
 def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> dict[int, tuple[Celebrity, float]]:
@@ -66,8 +64,7 @@ def _recognised(ctx: Context, gallery: Collection, faces: tuple[Face, ...]) -> d
     except UnknownCollection:
         # The gallery was removed since it was looked at.
         return {}
-    with ctx.services.pool.connection() as connection:
-        people = celebrities.by_keys(connection, gallery.id, {key for key, _ in nearest.values()})
+    people = ctx.services.pool.read(celebrities.by_keys, gallery.id, {key for key, _ in nearest.values()})
     return {
         place: (people[key], confidence)
         for place, (key, confidence) in nearest.items()

@@ -34,8 +34,7 @@ def describe_collection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     """Counts a collection's faces and users."""
     name = request["CollectionId"]
     try:
-        with ctx.services.pool.connection() as connection:
-            collection = collections.get(connection, ctx.tenant, name)
+        collection = ctx.services.pool.read(collections.get, ctx.tenant, name)
     except CollectionNotFound:
         # This operation alone words it so (protocol.md section 7).
         raise ResourceNotFoundException(f"Collection:{name} not found!") from None
@@ -53,8 +52,7 @@ def list_collections(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     tokens, size = ctx.services.tokens, request.get("MaxResults") or DEFAULT_PAGE
     token = request.get("NextToken")
     after = int(tokens.open("ListCollections", ctx.tenant, request, token)) if token else None
-    with ctx.services.pool.connection() as connection:
-        found = collections.page(connection, ctx.tenant, after, size + 1)
+    found = ctx.services.pool.read(collections.page, ctx.tenant, after, size + 1)
     page = found[:size]
     answer: dict[str, Any] = {
         "CollectionIds": [collection.name for collection in page],

@@ -3,12 +3,16 @@
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
+
 from api.context import Context
 from api.operations.face_models import again_if_the_model_changed
 from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
 from api.operations.rendering import asked_attributes, bounding_box, face_detail, rejection_reasons, stored_face
 from inference.types import Face
 from storage import collections, crops, faces, users
+from storage.collections import Collection
+from storage.faces import StoredFace
 
 DEFAULT_PAGE = 1000
 
@@ -22,8 +26,7 @@ def index_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     Networks: face_detector, face_mesh, iris, face_attributes, emotion, face_embedder.
     """
     name = request["CollectionId"]
-    with ctx.services.pool.connection() as connection:
-        collection = collections.get(connection, ctx.tenant, name)
+    collection = ctx.services.pool.read(collections.get, ctx.tenant, name)
     data = image_bytes(ctx, request["Image"])
     result = ctx.services.inference.faces(
         data,
@@ -69,11 +72,14 @@ def list_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     token, user_id = request.get("NextToken"), request.get("UserId")
     after = int(tokens.open("ListFaces", ctx.tenant, request, token)) if token else 0
     wanted = [UUID(face_id) for face_id in request["FaceIds"]] if "FaceIds" in request else None
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> tuple[Collection, list[tuple[int, StoredFace]]]:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
         if user_id is not None:
             users.get(connection, collection.id, user_id)
-        found = faces.page(connection, collection.id, after, size + 1, wanted, user_id)
+        return collection, faces.page(connection, collection.id, after, size + 1, wanted, user_id)
+
+    collection, found = ctx.services.pool.read(look)
     page = found[:size]
     answer: dict[str, Any] = {
         "Faces": [stored_face(face) for _, face in page],

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
+
 from api.context import Context
 from api.errors import InvalidParameterException
 from api.operations.face_models import again_if_the_model_changed, require_the_model
@@ -21,6 +23,8 @@ from inference.types import Embedding, Face, FacesResult
 from storage import collections, faces, users
 from storage.changes import Kind
 from storage.collections import Collection
+from storage.faces import StoredFace
+from storage.users import User
 
 DEFAULT_THRESHOLD = 80.0
 DEFAULT_MOST_FACES = 4096
@@ -32,9 +36,12 @@ DEFAULT_MOST_USERS = 500
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like a stored one, by exact search over all."""
     face_id = UUID(request["FaceId"])
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> tuple[Collection, Embedding]:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-        embedding = faces.get_embedding(connection, collection.id, face_id)
+        return collection, faces.get_embedding(connection, collection.id, face_id)
+
+    collection, embedding = ctx.services.pool.read(look)
     return {
         "SearchedFaceId": str(face_id),
         "FaceMatches": _face_matches(ctx, request, collection, embedding, leave_out=face_id),
@@ -66,14 +73,15 @@ def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     user_id, face_id = request.get("UserId"), request.get("FaceId")
     if (user_id is None) == (face_id is None):
         raise InvalidParameterException
-    user, embedding = None, None
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> tuple[Collection, User | None, Embedding | None]:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
         if user_id is not None:
             user = users.get(connection, collection.id, user_id)
-            embedding = user.embedding
-        else:
-            embedding = faces.get_embedding(connection, collection.id, UUID(face_id))
+            return collection, user, user.embedding
+        return collection, None, faces.get_embedding(connection, collection.id, UUID(face_id))
+
+    collection, user, embedding = ctx.services.pool.read(look)
     return {
         "UserMatches": _user_matches(ctx, request, collection, embedding, leave_out=user.key if user else None),
         "FaceModelVersion": collection.face_model_version,
@@ -104,8 +112,7 @@ def search_users_by_image(ctx: Context, request: dict[str, Any]) -> dict[str, An
 def _collection_and_faces(ctx: Context, request: dict[str, Any], *, described: bool) -> tuple[Collection, FacesResult]:
     """`described`: with the landmarks and the pose that DetectFaces gives. A filter judges by that pose too."""
     level = request.get("QualityFilter", "NONE").lower()
-    with ctx.services.pool.connection() as connection:
-        collection = collections.get(connection, ctx.tenant, request["CollectionId"])
+    collection = ctx.services.pool.read(collections.get, ctx.tenant, request["CollectionId"])
     return collection, ctx.services.inference.faces(
         image_bytes(ctx, request["Image"]),
         embed="largest",
@@ -132,9 +139,12 @@ def _face_matches(
     threshold = request.get("FaceMatchThreshold", DEFAULT_THRESHOLD)
     most = request.get("MaxFaces", DEFAULT_MOST_FACES)
     near = _nearest(ctx, collection, "faces", embedding, threshold, most, leave_out)
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> dict[UUID, StoredFace]:
         require_the_model(connection, ctx.tenant, collection)
-        stored = faces.by_ids(connection, collection.id, near)
+        return faces.by_ids(connection, collection.id, near)
+
+    stored = ctx.services.pool.read(look)
     return [
         {"Similarity": value, "Face": stored_face(stored[face_id])}
         for face_id, value in near.items()
@@ -156,9 +166,12 @@ def _user_matches(
     threshold = request.get("UserMatchThreshold", DEFAULT_THRESHOLD)
     most = request.get("MaxUsers", DEFAULT_MOST_USERS)
     near = _nearest(ctx, collection, "users", embedding, threshold, most, leave_out)
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> dict[UUID, str]:
         require_the_model(connection, ctx.tenant, collection)
-        known = users.by_keys(connection, collection.id, near)
+        return users.by_keys(connection, collection.id, near)
+
+    known = ctx.services.pool.read(look)
     return [
         {"Similarity": value, "User": {"UserId": known[key], "UserStatus": user_status(has_faces=True)}}
         for key, value in near.items()
@@ -187,8 +200,7 @@ def _nearest(
         near = ctx.services.index.search(collection.id, kind, at_least, embedding, most, least, exclude=leave_out)
     except ValueError:
         # Embeddings of another length: those of a new face model, perhaps.
-        with ctx.services.pool.connection() as connection:
-            require_the_model(connection, ctx.tenant, collection)
+        ctx.services.pool.read(require_the_model, ctx.tenant, collection)
         raise
     scored = {match.id: percent(calibration.similarity(match.score)) for match in near}
     return {found: value for found, value in scored.items() if value >= threshold}

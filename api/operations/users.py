@@ -3,13 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
+
 from api.context import Context
 from api.operations.idempotency import once
 from api.operations.rendering import percent, user_status
 from inference import similarity
 from inference.similarity import Calibration
 from storage import collections, users
-from storage.users import Refusal
+from storage.users import ListedUser, Refusal
 
 MOST_FACES_OF_A_USER = 100
 DEFAULT_ASSOCIATION_THRESHOLD = 75.0
@@ -50,9 +52,12 @@ def list_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     tokens, size = ctx.services.tokens, request.get("MaxResults", DEFAULT_PAGE)
     token = request.get("NextToken")
     after = tokens.open("ListUsers", ctx.tenant, request, token) if token else ""
-    with ctx.services.pool.connection() as connection:
+
+    def look(connection: Connection[Any]) -> list[ListedUser]:
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-        found = users.page(connection, collection.id, after, size + 1)
+        return users.page(connection, collection.id, after, size + 1)
+
+    found = ctx.services.pool.read(look)
     page = found[:size]
     answer: dict[str, Any] = {
         "Users": [{"UserId": user.user_id, "UserStatus": user_status(user.has_faces)} for user in page]

@@ -20,8 +20,7 @@ def start_face_search(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
     Networks: object_detector, face_detector, face_mesh, iris, face_embedder.
     """
-    with ctx.services.pool.connection() as connection:
-        collection = collections.get(connection, ctx.tenant, request["CollectionId"])
+    collection = ctx.services.pool.read(collections.get, ctx.tenant, request["CollectionId"])
     params = {
         "collection": collection.name,
         "collection_id": collection.id,

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,9 @@ def _figures(place: Endpoint, operation: str, content: dict[str, Any], clients: 
 def _collection(place: Endpoint) -> Iterator[None]:
     """A collection with a face, for as long as it is measured."""
     client = place.client()
-    client.create_collection(CollectionId=COLLECTION)
+    # One may be left of a run that was killed.
+    with suppress(client.exceptions.ResourceAlreadyExistsException):
+        client.create_collection(CollectionId=COLLECTION)
     try:
         client.index_faces(CollectionId=COLLECTION, Image={"Bytes": FACE.read_bytes()})
         yield

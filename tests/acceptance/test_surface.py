@@ -51,6 +51,21 @@ def test_a_wrong_secret_is_refused(stack: Any, client: Any) -> None:
         stranger.client("rekognition", stack.region, endpoint_url=stack.endpoint).list_collections()
 
 
+def test_a_revoked_key_is_refused_at_once(stack: Any) -> None:
+    printed = stack.openrek("keys", "create")
+    key = _after(printed, "aws_access_key_id")
+    holder = boto3.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key=_after(printed, "aws_secret_access_key"),
+        region_name=stack.region,
+    ).client("rekognition", endpoint_url=stack.endpoint)
+    for _ in range(3):
+        holder.list_collections()
+    stack.openrek("keys", "revoke", key)
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        holder.list_collections()
+
+
 def test_accounts_and_regions_do_not_see_each_other(stack: Any, client: Any, collection: str) -> None:
     printed = stack.openrek("keys", "create", "--account", "111122223333")
     words = dict(line.split(None, 1) for line in printed.splitlines() if len(line.split(None, 1)) == 2)

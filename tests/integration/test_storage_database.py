@@ -182,3 +182,57 @@ def test_a_pool_may_be_opened_before_its_database(tmp_path: Path) -> None:
         pool.connection(timeout=0.3),
     ):
         pass
+
+
+def test_a_read_goes_on_with_another_connection_when_its_own_is_lost(pool: Pool) -> None:
+    asked: list[int] = []
+
+    def look(connection: Connection[Any], cut_at: int) -> int:
+        asked.append(connection.info.backend_pid)
+        if len(asked) == cut_at:
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        row = connection.execute("SELECT 5").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    assert pool.read(look, cut_at=1) == 5
+    assert len(set(asked)) == 2
+
+
+def test_a_read_is_not_in_a_transaction_and_a_checkout_after_it_is(pool: Pool) -> None:
+    def status(connection: Connection[Any]) -> str:
+        connection.execute("SELECT 1")
+        return connection.info.transaction_status.name
+
+    assert pool.read(status) == "IDLE"
+    with pool.connection() as connection:
+        assert status(connection) == "INTRANS"
+    with pytest.raises(psycopg.errors.DivisionByZero), pool.connection() as connection:
+        connection.execute("SELECT 1 / 0")
+    assert pool.read(status) == "IDLE"
+
+
+def test_errors_of_a_read_stay_what_they_are(pool: Pool) -> None:
+    asked: list[str] = []
+
+    def fail(connection: Connection[Any], query: str) -> None:
+        asked.append(query)
+        connection.execute(query)
+
+    for query, error in (
+        ("SELECT * FROM nowhere", psycopg.errors.UndefinedTable),
+        ("DO $$ BEGIN RAISE deadlock_detected; END $$", psycopg.errors.OperationalError),
+    ):
+        with pytest.raises(error):
+            pool.read(fail, query)
+    assert len(asked) == 2, "asked once each"
+
+
+def test_a_read_of_a_database_that_is_away_ends_as_a_checkout_does(own_postgres: Any) -> None:
+    with open_pool(own_postgres.url("postgres"), 2) as pool:
+        assert pool.read(lambda connection: connection.execute("SELECT 1").fetchone()) == (1,)
+        own_postgres.stop()
+        with _ends_within(8.0), pytest.raises(DatabaseUnavailable):
+            pool.read(lambda connection: connection.execute("SELECT 1"))
+        own_postgres.start()
+        _works_within(8, pool)

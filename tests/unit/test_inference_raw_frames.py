@@ -29,7 +29,7 @@ def test_round_trip(width: int, height: int, turned: bool, piece: int) -> None:
         pixels = pixels.transpose(1, 0, 2)  # not contiguous
     size = raw_frames.size(raw_frames.headers(pixels), 10_000)
     assert size == (pixels.shape[1], pixels.shape[0])
-    sent = b"".join(raw_frames.chunks(pixels))
+    sent = bytes(raw_frames.content(pixels))
     assert str(len(sent)) == raw_frames.headers(pixels)["content-length"]
     pieces = [sent[start : start + piece * 50] for start in range(0, len(sent), piece * 50)]
     assert np.array_equal(_read(pieces, *size), pixels)
