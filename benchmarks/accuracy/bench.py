@@ -44,7 +44,7 @@ TASKS: Mapping[str, Mapping[str, Task]] = {
     "moderation": {"moderation": scene_measures.moderated},
 }
 """Kind of a set -> what is measured on it."""
-ATTEMPTS = 8
+ATTEMPTS = 4
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def measured(data: LabelledSet, places: Mapping[str, Endpoint], draws: Draws) ->
     for task, measure in TASKS[data.kind].items():
         found: dict[str, dict[str, Figure]] = {}
         for name, place in places.items():
-            client = place.client(THREADS, retries={"mode": "standard", "total_max_attempts": ATTEMPTS})
+            client = place.client(THREADS, retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS})
             try:
                 found[name] = {figure.measure: figure for figure in measure(client, data)}
             except Refused as refused:

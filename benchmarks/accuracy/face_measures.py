@@ -41,7 +41,7 @@ def verification(client: Any, data: LabelledSet) -> list[Figure]:
                 return None
             raise
         faces = [(match["Face"], match["Similarity"]) for match in answer["FaceMatches"]]
-        faces += [(face, 0.0) for face in answer["UnmatchedFaces"]]
+        faces += [(face, 0.0) for face in answer.get("UnmatchedFaces", ())]
         return float(min(faces, key=lambda one: from_the_middle(one[0]))[1]) if faces else None
 
     found = asking.each(f"{data.name}: pairs", pairs, compare, lambda pair: f"{pair['a']} and {pair['b']}")

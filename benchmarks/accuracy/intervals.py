@@ -183,7 +183,7 @@ def accepted_at(genuine: Pairs, impostor: Pairs, rate: float) -> Statistic:
     def once(weights: Weights) -> float:
         drawn = impostor.weights(weights)[0].cumsum()
         mine = genuine.weights(weights)[0]
-        if not drawn[-1] or not mine.sum():
+        if not drawn.any() or not mine.any():
             return float("nan")
         # a hair less, or rounding of the product would take one pair more
         last = int(np.searchsorted(drawn, rate * drawn[-1] * (1 - 1e-9)))
