@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks.accuracy import face_measures, intervals, labelled_sets, scene_measures
@@ -116,4 +117,4 @@ def _opened(opened: ExitStack, wanted: Wanted, all_: Wanted) -> Iterator[tuple[s
     """A stack of our own has the name of its pack where there are several."""
     found = opened.enter_context(targets.opened(wanted))
     for name, place in found.endpoints.items():
-        yield (wanted.pack if not wanted.endpoints and len(all_.packs) > 1 else name), place
+        yield (Path(wanted.pack).stem if not wanted.endpoints and len(all_.packs) > 1 else name), place

@@ -21,6 +21,8 @@ Counts = Mapping[str, Sequence[tuple[float, float]]]
 FEWEST_DISCORDANT = 6
 """With fewer things told apart, even if all in favour of one side, a sign test at 5 % finds no difference."""
 
+DRAWS_AT_ONCE = 50
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -70,7 +72,7 @@ def interval(figure: Figure, draws: Draws) -> Interval:
     Where every or no unit is right all draws are alike; the other end is then that of Clopper and Pearson's interval.
     """
     value = figure.value
-    low, high = _percentiles(figure.statistic(draws.weights(figure.units)), draws.level)
+    low, high = _percentiles(_drawn(figure, draws), draws.level)
     if figure.trials and value in (0.0, 1.0):
         bound = ((1 - draws.level) / 2) ** (1 / figure.trials)
         low, high = (bound, 1.0) if value == 1 else (0.0, 1 - bound)
@@ -84,8 +86,7 @@ def difference(one: Figure, other: Figure, draws: Draws) -> Interval:
     """
     if one.measure != other.measure or one.units != other.units or one.seen.shape != other.seen.shape:
         raise ValueError(f"{one.measure}: not measured on the same things")
-    weights = draws.weights(one.units)
-    low, high = _percentiles(one.statistic(weights) - other.statistic(weights), draws.level)
+    low, high = _percentiles(_drawn(one, draws) - _drawn(other, draws), draws.level)
     return Interval(one.value - other.value, low, high)
 
 
@@ -236,6 +237,12 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def _surest(one: Found) -> float:
     return -one.confidence
+
+
+def _drawn(figure: Figure, draws: Draws) -> np.ndarray:
+    """The value of each draw; a few draws at a time, since weights of pairs take room."""
+    some = np.array_split(draws.weights(figure.units), -(-draws.count // DRAWS_AT_ONCE))
+    return np.concatenate([figure.statistic(weights) for weights in some])
 
 
 def _percentiles(values: np.ndarray, level: float) -> tuple[float, float]:

@@ -47,6 +47,10 @@ def _is_bool(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
 def _is_box(value: Any) -> bool:
     return _is_numbers(value, 4) and value[2] > 0 and value[3] > 0
 
@@ -107,7 +111,7 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "face_verification": Kind({"identity": _is_text}, {**GENDER, "landmarks68": lambda _: True}),
+    "face_verification": Kind({"identity": _is_text}, {**GENDER, "landmarks68": _is_list}, beside={"pairs": _is_list}),
     "face_detection": Kind({"exhaustive": _is_bool}, {}, {"faces": FACE}, ("box",)),
     "face_attributes": Kind(
         {}, {**GENDER, "identity": _is_text, "age": _is_number, **dict.fromkeys(YES_OR_NO, _is_bool)}
@@ -181,6 +185,9 @@ def _checked(file: Path, kind: str, content: dict[str, Any]) -> LabelledSet:
         seen.add(name)
         _check_fields(where, {key: item[key] for key in item.keys() - NOTED}, rules)
         _check_size(where, file.parent / name, item)
+    for folder in content.get("safe_folders", ()):
+        if not (file.parent / folder).is_dir():
+            raise BadData(f"{file}: safe_folders: there is no folder {folder}")
     people = {item["file"]: item.get("identity") for item in items}
     for number, pair in enumerate(content.get("pairs", ())):
         _check_pair(f"{file}: pairs[{number}]", pair, people)
@@ -191,7 +198,7 @@ def _checked(file: Path, kind: str, content: dict[str, Any]) -> LabelledSet:
 
 def _check_fields(where: str, item: Mapping[str, Any], rules: Kind) -> None:
     known: Fields = {"file": _is_text, "width": _is_number, "height": _is_number, **rules.required, **rules.optional}
-    lists = {name: lambda value: isinstance(value, list) for name in rules.parts}
+    lists: Fields = dict.fromkeys(rules.parts, _is_list)
     _check(where, item, {**known, **lists}, (*rules.required, *rules.parts))
     for name, fields in rules.parts.items():
         for number, part in enumerate(item[name]):

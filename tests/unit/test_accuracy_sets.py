@@ -62,6 +62,11 @@ def test_every_task_is_documented_and_measured() -> None:
             {"task": "scene_text", "items": [{"file": "a.jpg", "words": [{"text": None, "quad": [[1, 2]] * 4}]}]},
             r"words\[0\]: a word without text",
         ),
+        ({"task": "face_verification", "items": [PERSON], "pairs": 3}, "pairs cannot be 3"),
+        (
+            {"task": "moderation", "items": [{"file": "a.jpg", "expected": []}], "safe_folders": ["none"]},
+            "there is no folder none",
+        ),
         (
             {"task": "face_verification", "items": [PERSON], "pairs": [{"a": "a.jpg", "b": "b.jpg", "same": True}]},
             r"pairs\[0\]: b\.jpg is not among the items",
