@@ -28,7 +28,7 @@ def run(chosen: argparse.Namespace, settings: Settings) -> int:
         settings.region,
         chosen.credentials or home.credentials(settings.home),
         settings.models_dir,
-        chosen.pack or settings.model_pack,
+        tuple(chosen.pack) or (settings.model_pack,),
     )
     file = _results(chosen, settings) / f"{chosen.name or path.stem}.json"
     with kinds.prepare(chosen.kind, wanted, Options(target, chosen.data)) as plan:

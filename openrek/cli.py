@@ -340,7 +340,13 @@ def _bench_options(noun: argparse.ArgumentParser) -> None:
     noun.add_argument(
         "--credentials", type=Path, metavar="FILE", help="shared-credentials file; profile NAME or default"
     )
-    noun.add_argument("--pack", metavar="NAME", help="model pack of its own stack")
+    noun.add_argument(
+        "--pack",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="model pack of its own stack; of accuracy repeated, for a stack each",
+    )
     noun.add_argument("--data", type=Path, metavar="FOLDER", help="your own pictures, clips or labelled sets")
     noun.add_argument("--name", help="name of the stored run (default that of the definition)")
     noun.add_argument("--results", type=Path, metavar="FOLDER", help="where runs are stored (default HOME/bench)")

@@ -78,7 +78,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     """All figures; see the module's text."""
     pictures, found = labelled(folder), list[tuple[LabelledFace, dict[str, Any] | None]]()
     for path, faces in tqdm(pictures.items(), file=sys.stderr):
-        found += zip(faces, _detect(client, path.read_bytes(), faces), strict=True)
+        found += zip(faces, detect(client, path.read_bytes(), faces), strict=True)
     seen = [(face, given) for face, given in found if given is not None]
 
     def of(name: str, **least: int) -> list[Pair]:
@@ -101,7 +101,7 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     }
 
 
-def _detect(client: Any, data: bytes, labels: Sequence[LabelledFace]) -> list[dict[str, Any] | None]:
+def detect(client: Any, data: bytes, labels: Sequence[LabelledFace]) -> list[dict[str, Any] | None]:
     """The labelled faces of a picture, with their landmarks in pixels as `points`."""
     width, height = Image.open(io.BytesIO(data)).size
     size = np.array([width, height])
@@ -132,7 +132,7 @@ def _turned(
         middle, onto = np.array(picture.size) / 2, np.array(turned.size) / 2
         points = (np.array(label.item["landmarks68"]) - middle) @ matrix.T + onto
         moved = LabelledFace(item={"landmarks68": points.tolist()})
-        (given,) = _detect(client, encoded.getvalue(), [moved])
+        (given,) = detect(client, encoded.getvalue(), [moved])
         if given is not None:
             pairs.append((moved, given))
     rolls = [(given["Pose"]["Roll"] - _fitted(label).roll + 180) % 360 - 180 for label, given in pairs]

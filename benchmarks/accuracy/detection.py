@@ -67,17 +67,13 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     by_label: dict[str, list[bool]] = {}
     for item in tqdm(json.loads((folder / "annotations.json").read_text())["items"], file=sys.stderr):
         answer = client.detect_faces(Image={"Bytes": (folder / item["file"]).read_bytes()})
-        boxes = [_pixels(face["BoundingBox"], item) for face in answer["FaceDetails"]]
-        taken: set[int] = set()
-        for face in item["faces"]:
-            hit = next((n for n, box in enumerate(boxes) if n not in taken and _is_found(face, box)), None)
-            if hit is not None:
-                taken.add(hit)
-            found[_is_small(face)].append(hit is not None)
-            if not _is_small(face):
+        hits = matched(item, answer["FaceDetails"])
+        for face, hit in zip(item["faces"], hits, strict=True):
+            found[is_small(face)].append(hit is not None)
+            if not is_small(face):
                 by_label.setdefault(face.get("label") or "by points", []).append(hit is not None)
         if item["exhaustive"]:
-            judged += [(face["Confidence"], n in taken) for n, face in enumerate(answer["FaceDetails"])]
+            judged += [(face["Confidence"], n in hits) for n, face in enumerate(answer["FaceDetails"])]
     return {
         "faces": len(found[False]),
         "recall": sum(found[False]) / len(found[False]),
@@ -93,6 +89,24 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     }
 
 
+def matched(
+    item: dict[str, Any], details: list[dict[str, Any]], least_overlap: float = LEAST_OVERLAP
+) -> list[int | None]:
+    """For each labelled face the FaceDetail that it is found by, by its number, each once."""
+    boxes = [_pixels(face["BoundingBox"], item) for face in details]
+    hits: list[int | None] = []
+    for face in item["faces"]:
+        free = (n for n, box in enumerate(boxes) if n not in hits and _is_found(face, box, least_overlap))
+        hits.append(next(free, None))
+    return hits
+
+
+def is_small(face: dict[str, Any]) -> bool:
+    """Whether a labelled face is so marked, or its eyes are under 5 pixels apart."""
+    eyes: float | None = face.get("eye_distance")
+    return bool(face.get("small")) or (eyes is not None and eyes < SMALL_EYE_DISTANCE_PIXELS)
+
+
 def _share_right(judged: list[tuple[float, bool]], low: float, high: float) -> dict[str, Any]:
     inside = [right for confidence, right in judged if low <= confidence < high]
     return {"from": low, "to": min(high, 100), "all": len(inside), "right": sum(inside)}
@@ -103,16 +117,11 @@ def _pixels(box: dict[str, float], item: dict[str, Any]) -> Rectangle:
     return box["Left"] * wide, box["Top"] * high, box["Width"] * wide, box["Height"] * high
 
 
-def _is_found(face: dict[str, Any], box: Rectangle) -> bool:
+def _is_found(face: dict[str, Any], box: Rectangle, least_overlap: float) -> bool:
     if face["box"] is not None:
-        return _overlap(face["box"], box) >= LEAST_OVERLAP
+        return _overlap(face["box"], box) >= least_overlap
     x, y = face["points"]["nose"]
     return bool(box[0] <= x <= box[0] + box[2] and box[1] <= y <= box[1] + box[3])
-
-
-def _is_small(face: dict[str, Any]) -> bool:
-    eyes: float | None = face.get("eye_distance")
-    return bool(face.get("small")) or (eyes is not None and eyes < SMALL_EYE_DISTANCE_PIXELS)
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> float:

@@ -33,16 +33,20 @@ def of_set(folder: Path, name: str) -> Iterator[Truth]:
     for item in json.loads((folder / name / "annotations.json").read_text())["items"]:
         key = f"{name}/{item['file']}"
         by_eye = judgements.get(key, {"right": [], "wrong": []})
-        annotated = taxonomy.closure(_class_of(item) if name == "image_labels" else _objects_of(item))
+        annotated = taxonomy.closure(class_of(item) if name == "image_labels" else objects_of(item))
         right = annotated | set(by_eye["right"])
         yield Truth(folder / key, key, annotated, right, right | set(by_eye["wrong"]), item)
 
 
-def _class_of(item: dict[str, Any]) -> tuple[str, ...]:
+def class_of(item: dict[str, Any]) -> tuple[str, ...]:
+    """The labels of a picture's ImageNet class; none when it is of another class."""
     same = [one for one in taxonomy.classes("imagenet") if one.name == item["label"]]
-    return same[0 if item["wnid"] < FIRST_THING else -1].labels
+    return same[0 if item.get("wnid", "") < FIRST_THING else -1].labels if same else ()
 
 
-def _objects_of(item: dict[str, Any]) -> tuple[str, ...]:
+def objects_of(item: dict[str, Any]) -> tuple[str, ...]:
+    """The labels of a picture's objects: those of COCO's classes, and other objects by their own names."""
     by_name = {one.name: one.labels for one in taxonomy.classes("coco")}
-    return tuple(sorted({label for thing in item["objects"] for label in by_name[thing["label"]]}))
+    return tuple(
+        sorted({label for thing in item["objects"] for label in by_name.get(thing["label"], (thing["label"],))})
+    )

@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,8 @@ def _right(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
     }
 
 
-def _most_specific(answer: Answer) -> list[dict[str, Any]]:
+def most_specific(answer: Answer) -> list[dict[str, Any]]:
+    """The labels of an answer without a descendant in it."""
     above = {parent["Name"] for label in answer for parent in label["Parents"]}
     return [label for label in answer if label["Name"] not in above]
 
@@ -113,10 +114,10 @@ def _most_specific(answer: Answer) -> list[dict[str, Any]]:
 def _one_class(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
     """How often the surest of the most specific labels is right, how often the class's own labels are all there, and
     the pictures where they are not: class, and the surest most specific label said instead."""
-    surest = [(truth, next(iter(_most_specific(answer)), {"Name": ""})["Name"]) for truth, answer in pairs]
+    surest = [(truth, next(iter(most_specific(answer)), {"Name": ""})["Name"]) for truth, answer in pairs]
     missed: Counter[tuple[str, str]] = Counter()
     for (truth, answer), (_, said) in zip(pairs, surest, strict=True):
-        if not _leaves(truth.annotated) <= {label["Name"] for label in answer}:
+        if not leaves(truth.annotated) <= {label["Name"] for label in answer}:
             missed[truth.item["label"], said] += 1
     return {
         "surest_specific_right": _share(sum(name in truth.right for truth, name in surest), len(surest)),
@@ -125,7 +126,8 @@ def _one_class(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
     }
 
 
-def _leaves(names: Iterable[str]) -> set[str]:
+def leaves(names: Iterable[str]) -> set[str]:
+    """The labels that are above no other of them."""
     listed = set(names)
     return listed - {parent for name in listed for parent in taxonomy.labels()[name].parents}
 
@@ -133,7 +135,7 @@ def _leaves(names: Iterable[str]) -> set[str]:
 def _objects(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
     """The share of annotated kinds of objects that are named, pictures taken together."""
     wanted = [
-        (name, {label["Name"] for label in answer}) for truth, answer in pairs for name in _leaves(truth.annotated)
+        (name, {label["Name"] for label in answer}) for truth, answer in pairs for name in leaves(truth.annotated)
     ]
     missed = Counter(name for name, said in wanted if name not in said)
     return {
@@ -144,41 +146,52 @@ def _objects(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
 
 
 def _boxes(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, Any]:
-    """Instances of COCO's kinds against annotated boxes that overlap by half (intersection over union). Boxes marked as
-    crowds, and what lies in them, do not count."""
-    kinds = {one.name: one.labels[0] for one in taxonomy.classes("coco") if one.boxes}
-    found = said = there = 0
-    for truth, answer in pairs:
-        things = [
-            (kinds[t["label"]], _ratios(t["box"], truth.item), t["crowd"])
-            for t in truth.item["objects"]
-            if t["label"] in kinds
-        ]
-        free = [(name, box) for name, box, crowd in things if not crowd]
-        crowds = [(name, box) for name, box, crowd in things if crowd]
-        there += len(free)
-        for label in answer:
-            if label["Name"] not in kinds.values():
-                continue
-            for instance in label["Instances"]:
-                box = tuple(instance["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
-                hit = max(
-                    (one for one in free if one[0] == label["Name"]),
-                    key=lambda one: _overlap(one[1], box),
-                    default=None,
-                )
-                if hit is not None and _overlap(hit[1], box) >= LEAST_OVERLAP:
-                    free.remove(hit)
-                    found, said = found + 1, said + 1
-                elif not any(name == label["Name"] and _overlap(other, box) > 0 for name, other in crowds):
-                    said += 1
+    """Instances of COCO's kinds against annotated boxes."""
+    kinds = {one.labels[0] for one in taxonomy.classes("coco") if one.boxes}
+    hits = [box_hits(truth.item, answer, kinds) for truth, answer in pairs]
+    there = sum(sum(counts.values()) for counts, _ in hits)
+    said = [right for _, some in hits for _, _, right in some]
     return {
         "there": there,
-        "said": said,
-        "right": found,
-        "precision": _share(found, said),
-        "recall": _share(found, there),
+        "said": len(said),
+        "right": sum(said),
+        "precision": _share(sum(said), len(said)),
+        "recall": _share(sum(said), there),
     }
+
+
+def box_hits(
+    item: dict[str, Any], answer: Answer, kinds: Collection[str]
+) -> tuple[Counter[str], list[tuple[str, float, bool]]]:
+    """How many boxes of each of the kinds are annotated, and the instances answered: kind, confidence, whether an
+    annotated box, each once, overlaps it by half (intersection over union).
+
+    Boxes marked as crowds, and what lies in them, do not count.
+    """
+    names = boxed_names()
+    things = [(names.get(one["label"], one["label"]), one) for one in item["objects"]]
+    wanted = [(name, _ratios(one["box"], item), one.get("crowd", False)) for name, one in things if name in kinds]
+    free = [(name, box) for name, box, crowd in wanted if not crowd]
+    crowds = [(name, box) for name, box, crowd in wanted if crowd]
+    there = Counter(name for name, _ in free)
+    said = list[tuple[str, float, bool]]()
+    for label in answer:
+        for instance in label["Instances"] if label["Name"] in kinds else ():
+            box = tuple(instance["BoundingBox"][side] for side in ("Left", "Top", "Width", "Height"))
+            hit = max(
+                (one for one in free if one[0] == label["Name"]), key=lambda one: _overlap(one[1], box), default=None
+            )
+            if hit is not None and _overlap(hit[1], box) >= LEAST_OVERLAP:
+                free.remove(hit)
+                said.append((label["Name"], instance["Confidence"], True))
+            elif not any(name == label["Name"] and _overlap(other, box) > 0 for name, other in crowds):
+                said.append((label["Name"], instance["Confidence"], False))
+    return there, said
+
+
+def boxed_names() -> dict[str, str | None]:
+    """COCO's classes by the label that their boxes have, None for those without boxes."""
+    return {one.name: one.labels[0] if one.boxes else None for one in taxonomy.classes("coco")}
 
 
 def _ratios(box: Sequence[float], item: dict[str, Any]) -> Rectangle:
@@ -204,12 +217,12 @@ def _categories(pairs: Sequence[tuple[Truth, Answer]]) -> dict[str, dict[str, in
     table: dict[str, Counter[str]] = {}
     for truth, answer in pairs:
         said = {label["Name"] for label in answer}
-        for label in _most_specific(answer):
+        for label in most_specific(answer):
             if label["Name"] in truth.judged:
                 row = table.setdefault(label["Categories"][0]["Name"], Counter())
                 row["said"] += 1
                 row["right"] += label["Name"] in truth.right
-        for name in _leaves(truth.annotated):
+        for name in leaves(truth.annotated):
             row = table.setdefault(taxonomy.labels()[name].category, Counter())
             row["there"] += 1
             row["found"] += name in said

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,15 @@ def measure(client: Any, folder: Path, more: list[Path]) -> dict[str, Any]:
     judged = json.loads(JUDGED.read_text())
     recall: dict[str, list[int]] = {}
     for item in labelled["items"]:
-        found = _labels(client, folder / item["file"])
+        found = labels(client, (folder / item["file"]).read_bytes())
         for name in item["expected"]:
             counts = recall.setdefault(name, [0, 0])
             counts[0] += name in found
             counts[1] += 1
     false, true, unjudged, alarms = Counter[str](), Counter[str](), list[str](), 0
-    pictures = list(_pictures([folder / name for name in labelled["safe_folders"]] + more))
+    pictures = list(pictures_of([folder / name for name in labelled["safe_folders"]] + more))
     for path in tqdm(pictures, file=sys.stderr):
-        found = _labels(client, path)
+        found = labels(client, path.read_bytes())
         tops = {name for name, level in found.items() if level == 1}
         right = set(judged.get(path.name, {}).get("right", []))
         true.update(tops & right)
@@ -78,14 +78,15 @@ def measure(client: Any, folder: Path, more: list[Path]) -> dict[str, Any]:
     }
 
 
-def _labels(client: Any, path: Path) -> dict[str, int]:
-    """The labels of a picture with their levels."""
-    answer = client.detect_moderation_labels(Image={"Bytes": path.read_bytes()})
+def labels(client: Any, data: bytes) -> dict[str, int]:
+    """The labels of a picture with their levels; content types are of the first."""
+    answer = client.detect_moderation_labels(Image={"Bytes": data})
     content = {f"content type {one['Name']}": 1 for one in answer["ContentTypes"]}
     return {label["Name"]: label["TaxonomyLevel"] for label in answer["ModerationLabels"]} | content
 
 
-def _pictures(folders: list[Path]) -> Iterator[Path]:
+def pictures_of(folders: Iterable[Path]) -> Iterator[Path]:
+    """The picture files in folders, folder by folder, by name."""
     for folder in folders:
         yield from sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 

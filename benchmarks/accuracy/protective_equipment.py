@@ -10,7 +10,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ Rectangle = tuple[float, float, float, float]
 """Left, top, width, height in pixels."""
 Seen = list[tuple[dict[str, Any], dict[str, Any]]]
 """A labelled picture with its answer."""
+Judged = list[tuple[bool, float]]
+"""Whether something is worn, and the confidence of the answered item, 0 without one."""
 
 
 def main() -> int:
@@ -52,10 +54,10 @@ def measure(client: Any, folder: Path) -> dict[str, Any]:
     return {
         "persons": _persons(work),
         "head_cover": {
-            "by_person": _helmets(work),
+            "by_person": _confusion(_all(helmets, work)),
             "boxes": _boxes(work, "hard-hat", "HEAD_COVER"),
         },
-        "hand_cover": {"by_hand": _gloves(work), "boxes": _boxes(work, "gloves", "HAND_COVER")},
+        "hand_cover": {"by_hand": _confusion(_all(gloves, work)), "boxes": _boxes(work, "gloves", "HAND_COVER")},
         "face_cover": {
             "by_picture": _by_picture(portraits),
             "by_face": _by_face([pair for pair in groups if pair[0]["source"] == "mask"]),
@@ -86,17 +88,8 @@ def _answers(client: Any, folder: Path) -> Seen:
 
 def _persons(seen: Seen) -> dict[str, Any]:
     """Found at an overlap of at least 0.5 (intersection over union), each label once, surest persons first."""
-    labelled, judged = 0, []
-    for item, answer in seen:
-        free = _labelled(item, "person")
-        labelled += len(free)
-        for person in sorted(answer["Persons"], key=lambda one: -one["Confidence"]):
-            box = _pixels(person["BoundingBox"], item)
-            best = max(free, key=lambda label: _overlap(box, label), default=None)
-            right = best is not None and _overlap(box, best) >= LEAST_OVERLAP
-            if best is not None and right:
-                free.remove(best)
-            judged.append((right, person["Confidence"]))
+    labelled = sum(len(_labelled(item, "person")) for item, _ in seen)
+    judged = [one for item, answer in seen for one in person_hits(item, answer)]
     found = sum(right for right, _ in judged)
     return {
         "labelled": labelled,
@@ -108,39 +101,58 @@ def _persons(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _helmets(seen: Seen) -> dict[str, Any]:
+def person_hits(item: dict[str, Any], answer: dict[str, Any]) -> list[tuple[bool, float]]:
+    """The answered persons of a picture, surest first: whether one is labelled there, each once, and the confidence."""
+    free, judged = _labelled(item, "person"), []
+    for person in sorted(answer["Persons"], key=lambda one: -one["Confidence"]):
+        box = _pixels(person["BoundingBox"], item)
+        best = max(free, key=lambda label: _overlap(box, label), default=None)
+        right = best is not None and _overlap(box, best) >= LEAST_OVERLAP
+        if best is not None and right:
+            free.remove(best)
+        judged.append((right, person["Confidence"]))
+    return judged
+
+
+def helmets(item: dict[str, Any], answer: dict[str, Any]) -> Judged:
     """Of the answered persons with a head: who has a labelled helmet, and who an answered one.
 
     A labelled helmet is also of everyone on whom one was answered that touches it: one person may be answered twice.
     """
     pairs = []
-    for item, answer in seen:
-        labelled, owners = _labelled(item, "hard-hat"), _owners(item, answer, "hard-hat", 0.5)
-        for number, person in enumerate(answer["Persons"]):
-            for head in (part for part in person["BodyParts"] if part["Name"] == "HEAD"):
-                covers = head["EquipmentDetections"]
-                touched = any(_touches(one, labelled, item) for one in covers)
-                pairs.append((number in owners or touched, max((one["Confidence"] for one in covers), default=0.0)))
-    return _confusion(pairs)
+    labelled, owners = _labelled(item, "hard-hat"), _owners(item, answer, "hard-hat", 0.5)
+    for number, person in enumerate(answer["Persons"]):
+        for head in (part for part in person["BodyParts"] if part["Name"] == "HEAD"):
+            covers = head["EquipmentDetections"]
+            touched = any(_touches(one, labelled, item) for one in covers)
+            pairs.append((number in owners or touched, max((one["Confidence"] for one in covers), default=0.0)))
+    return pairs
 
 
-def _gloves(seen: Seen) -> dict[str, Any]:
+def gloves(item: dict[str, Any], answer: dict[str, Any]) -> Judged:
     """Of the answered hands: which wear a glove, by label and by answer.
 
     The labels do not say which hand is bare. So hands count as gloved where the person has a labelled glove for each
     answered hand or the answered cover touches one, as bare where the person has none at all; others are left out.
     """
     pairs = []
-    for item, answer in seen:
-        labelled, owners = _labelled(item, "gloves"), _owners(item, answer, "gloves", 1.0)
-        for number, person in enumerate(answer["Persons"]):
-            hands = [part["EquipmentDetections"] for part in person["BodyParts"] if part["Name"] in HANDS]
-            for covers in hands:
-                touched = any(_touches(one, labelled, item) for one in covers)
-                gloved = touched or owners.count(number) >= len(hands)
-                if gloved or number not in owners:
-                    pairs.append((gloved, max((one["Confidence"] for one in covers), default=0.0)))
-    return _confusion(pairs)
+    labelled, owners = _labelled(item, "gloves"), _owners(item, answer, "gloves", 1.0)
+    for number, person in enumerate(answer["Persons"]):
+        hands = [part["EquipmentDetections"] for part in person["BodyParts"] if part["Name"] in HANDS]
+        for covers in hands:
+            touched = any(_touches(one, labelled, item) for one in covers)
+            gloved = touched or owners.count(number) >= len(hands)
+            if gloved or number not in owners:
+                pairs.append((gloved, max((one["Confidence"] for one in covers), default=0.0)))
+    return pairs
+
+
+def masks(item: dict[str, Any], answer: dict[str, Any]) -> Judged:
+    """Of a picture with an answered face, once: whether it shows a mask, by label and by answer."""
+    if not _parts([(item, answer)], ("FACE",)):
+        return []
+    sure = [one["Confidence"] for one in _items([(item, answer)], "FACE_COVER")]
+    return [(item["face_cover"], max(sure, default=0.0))]
 
 
 def _touches(cover: dict[str, Any], labelled: Sequence[Rectangle], item: dict[str, Any]) -> bool:
@@ -179,13 +191,11 @@ def _boxes(seen: Seen, label: str, kind: str) -> dict[str, Any]:
 
 
 def _by_picture(seen: Seen) -> dict[str, Any]:
-    """Of the pictures with an answered face: which show a mask, by label and by answer."""
-    pairs = []
-    for item, answer in seen:
-        if _parts([(item, answer)], ("FACE",)):
-            sure = [one["Confidence"] for one in _items([(item, answer)], "FACE_COVER")]
-            pairs.append((item["face_cover"], max(sure, default=0.0)))
-    return {"pictures": len(seen)} | _confusion(pairs)
+    return {"pictures": len(seen)} | _confusion(_all(masks, seen))
+
+
+def _all(judge: Callable[[dict[str, Any], dict[str, Any]], Judged], seen: Seen) -> Judged:
+    return [pair for item, answer in seen for pair in judge(item, answer)]
 
 
 def _by_face(seen: Seen) -> dict[str, Any]:
@@ -208,8 +218,7 @@ def _by_face(seen: Seen) -> dict[str, Any]:
 STATES = ("with_mask", "without_mask", "mask_weared_incorrect")
 
 
-def _confusion(pairs: Sequence[tuple[bool, float]]) -> dict[str, Any]:
-    """`pairs`: truth, confidence of the answered item or 0."""
+def _confusion(pairs: Judged) -> dict[str, Any]:
     with_item = [sure > 0 for truth, sure in pairs if truth]
     without = [sure == 0 for truth, sure in pairs if not truth]
     return {

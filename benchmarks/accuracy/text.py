@@ -80,9 +80,9 @@ def measure(client: Any, folder: Path) -> tuple[dict[str, Any], list[Seen]]:
     by_turn: dict[str, list[int]] = {}
     for item in tqdm(items, desc=folder.name, file=sys.stderr):
         start = time.perf_counter()
-        words = _words(client, (folder / item["file"]).read_bytes())
+        answered = words(client, (folder / item["file"]).read_bytes())
         seconds.append(time.perf_counter() - start)
-        here, absent = match(words, item)
+        here, absent = match(answered, item)
         seen += here
         missed += absent
         turn = by_turn.setdefault(str(item.get("rotation_clockwise_deg", 0)), [0, 0])
@@ -197,7 +197,8 @@ def draw(results: dict[str, Any], bins: list[dict[str, Any]], path: Path) -> Non
     plt.close(figure)
 
 
-def _words(client: Any, data: bytes) -> list[dict[str, Any]]:
+def words(client: Any, data: bytes) -> list[dict[str, Any]]:
+    """The WORDs of an answer."""
     answer = client.detect_text(Image={"Bytes": data})
     return [one for one in answer["TextDetections"] if one["Type"] == "WORD"]
 
@@ -216,15 +217,19 @@ def _at(bar: float, seen: list[Seen], labelled: int) -> dict[str, Any]:
     }
 
 
+def read_crop(client: Any, data: bytes) -> str:
+    """What is read in the picture of one word, shown on a grey border."""
+    crop = Image.open(io.BytesIO(data)).convert("RGB")
+    canvas = Image.new("RGB", (crop.width + 2 * BORDER, crop.height + 2 * BORDER), "grey")
+    canvas.paste(crop, (BORDER, BORDER))
+    encoded = io.BytesIO()
+    canvas.save(encoded, "PNG")
+    return "".join(word["DetectedText"] for word in words(client, encoded.getvalue()))
+
+
 def _crops(client: Any, folder: Path, items: list[dict[str, Any]]) -> dict[str, Any]:
-    pairs = []
-    for item in tqdm(items, desc=folder.name, file=sys.stderr):
-        crop = Image.open(folder / item["file"]).convert("RGB")
-        canvas = Image.new("RGB", (crop.width + 2 * BORDER, crop.height + 2 * BORDER), "grey")
-        canvas.paste(crop, (BORDER, BORDER))
-        encoded = io.BytesIO()
-        canvas.save(encoded, "PNG")
-        pairs.append(("".join(word["DetectedText"] for word in _words(client, encoded.getvalue())), item["text"]))
+    shown = tqdm(items, desc=folder.name, file=sys.stderr)
+    pairs = [(read_crop(client, (folder / item["file"]).read_bytes()), item["text"]) for item in shown]
     return {
         "words": len(items),
         "read": sum(plain(read) == plain(label) for read, label in pairs) / len(pairs),

@@ -120,7 +120,7 @@ def index_people(client: Any, collection: str, folder: Path, items: list[dict[st
         data = large_enough((folder / item["file"]).read_bytes())
         answer = client.index_faces(CollectionId=collection, Image={"Bytes": data}, QualityFilter="NONE")
         faces = [record["Face"] for record in answer["FaceRecords"]]
-        return item["file"], min(faces, key=_from_the_middle)["FaceId"] if faces else None
+        return item["file"], min(faces, key=from_the_middle)["FaceId"] if faces else None
 
     with ThreadPoolExecutor(THREADS) as threads:
         found = tqdm(threads.map(index, items), total=len(items), desc="index", file=sys.stderr)
@@ -153,7 +153,8 @@ def _similarities(client: Any, collection: str, face_ids: dict[str, str]) -> np.
     return scores
 
 
-def _from_the_middle(face: dict[str, Any]) -> float:
+def from_the_middle(face: dict[str, Any]) -> float:
+    """How far a face is from its picture's middle, squared."""
     box = face["BoundingBox"]
     return float((box["Left"] + box["Width"] / 2 - 0.5) ** 2 + (box["Top"] + box["Height"] / 2 - 0.5) ** 2)
 

@@ -64,7 +64,8 @@ def _section(run: Run, results: str) -> str:
 
 def _tables(run: Run) -> list[str]:
     tables = run.definition.get("table", [{"columns": _scalars(run.rows)}])
-    return [_rows(table["columns"], selected(run.rows, table.get("where", {}))) for table in tables]
+    chosen = [(table["columns"], selected(run.rows, table.get("where", {}))) for table in tables]
+    return [_rows(columns, rows) for columns, rows in chosen if rows]
 
 
 def _scalars(rows: Sequence[Mapping[str, Any]]) -> list[str]:

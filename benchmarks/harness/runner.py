@@ -23,10 +23,11 @@ MET, MISSED = 0, 3
 
 @dataclass(frozen=True)
 class Case:
-    """`key` tells a row from the others and is part of it; `measure` gives its figures, plain JSON values."""
+    """`key` tells a case from the others and is part of its rows; `measure` gives the figures of its row, or those of
+    several, plain JSON values."""
 
     key: Mapping[str, Any]
-    measure: Callable[[], dict[str, Any]]
+    measure: Callable[[], dict[str, Any] | list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def run(
     with tqdm(total=len(cases), initial=len(cases) - len(left), desc=definition.name, file=sys.stderr) as progress:
         for case in left:
             progress.set_postfix_str(", ".join(map(str, case.key.values())))
-            rows.append({**case.key, **case.measure()})
+            figures = case.measure()
+            rows += [{**case.key, **row} for row in (figures if isinstance(figures, list) else [figures])]
             _write(path, {**head, "complete": False, "rows": rows, "bars": []})
             progress.update()
     found = bars.judged(definition.content.get("bar", ()), rows)

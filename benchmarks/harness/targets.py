@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import own_stack
 from benchmarks.endpoint import Endpoint
 from benchmarks.own_stack import Stack
+from openrek.errors import OperatorError
 
 OURS = "openrek"
 
@@ -16,13 +17,20 @@ OURS = "openrek"
 @dataclass(frozen=True)
 class Wanted:
     """`endpoints`: name -> URL of those that run already, with the profile of that name in the file `credentials`, or
-    else the file's default. `models`: folder of the installed packs, of which `pack` is measured."""
+    else the file's default. `models`: folder of the installed packs, of which `packs` are measured."""
 
     endpoints: Mapping[str, str]
     region: str
     credentials: Path
     models: Path
-    pack: str
+    packs: Sequence[str]
+
+    @property
+    def pack(self) -> str:
+        """The only pack. Raises OperatorError when there are several."""
+        if len(self.packs) > 1:
+            raise OperatorError(f"this is measured with one pack, not with {' and '.join(self.packs)}")
+        return self.packs[0]
 
 
 @dataclass(frozen=True)
