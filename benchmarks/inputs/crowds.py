@@ -36,7 +36,7 @@ def picture(crowd: Crowd, seed: int = 0) -> bytes:
     background = Image.open(PICTURES / BACKGROUNDS[(crowd.faces + seed) % len(BACKGROUNDS)]).convert("RGB")
     canvas = ImageOps.fit(background, (width, height), Image.Resampling.BICUBIC)
     free = round(height * (1 - TEXT_SHARE))
-    for left, top, right, bottom in _cells(width, free, crowd.faces):
+    for left, top, right, bottom in cells(width, free, crowd.faces):
         portrait = _portrait(draw, (right - left, round((bottom - top) * LARGEST_PORTRAIT)))
         room = right - left - portrait.width, bottom - top - portrait.height
         canvas.paste(portrait, (left + draw.randint(0, room[0]), top + draw.randint(0, room[1])))
@@ -46,7 +46,7 @@ def picture(crowd: Crowd, seed: int = 0) -> bytes:
     return encoded.getvalue()
 
 
-def _cells(width: int, height: int, count: int) -> list[tuple[int, int, int, int]]:
+def cells(width: int, height: int, count: int) -> list[tuple[int, int, int, int]]:
     """A grid with the largest portraits."""
     if not count:
         return []

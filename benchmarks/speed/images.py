@@ -9,7 +9,6 @@ import itertools
 import json
 import math
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -18,10 +17,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,11 +36,9 @@ from benchmarks.harness.targets import Targets
 from benchmarks.inputs import crowds
 from benchmarks.inputs.crowds import PORTRAITS, Crowd
 from benchmarks.own_stack import Stack
-from benchmarks.speed import replay
 from benchmarks.speed.image_operations import OPERATIONS, ImageOperation, collections
+from benchmarks.speed.plain_loop import PlainLoop, limits, looped, passes, whole_passes
 from benchmarks.speed.replay import Pictures
-from inference.packs.errors import ModelMissing
-from inference.packs.store import network_path
 from openrek.errors import OperatorError
 
 SATURATING_CLIENTS = 16
@@ -59,26 +55,17 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Loop:
-    """The raw work of an operation in this process; `callers` at a time are the fastest, at this rate."""
-
-    replay: Callable[[Pictures], None]
-    callers: int
-    per_second: float
-
-
-@dataclass(frozen=True)
 class Subject:
     """What one case measures. `loop` gives the limit, None where there is none."""
 
     place: Endpoint
     operation: ImageOperation
     asked: Sequence[Pictures]
-    loop: Callable[[], Loop] | None
+    loop: Callable[[], PlainLoop] | None
 
     def requests(self, count: int, seed: int) -> Iterator[bytes]:
         """Signed requests about pictures that nobody has seen, in whole passes over all but for the last."""
-        for pictures in itertools.islice(_passes(self.asked, seed), count):
+        for pictures in itertools.islice(passes(self.asked, seed), count):
             yield self.request(pictures)
 
     def request(self, pictures: Pictures) -> bytes:
@@ -104,8 +91,8 @@ def prepare(definition: Definition, options: Options) -> Iterator[Plan]:
 
 
 def _cases(asked: Mapping[str, Any], found: Targets, samples: Sequence[Sample]) -> list[Case]:
-    requests = {name: _requests(OPERATIONS[name], samples) for name in asked["operations"]}
-    limit = _limits(found, requests)
+    requests = {name: requests_of(OPERATIONS[name], samples) for name in asked["operations"]}
+    limit = limits(found.models, found.pack, requests)
     here = {name: found.stack is not None or _is_ours_here(place) for name, place in found.endpoints.items()}
     saturated: dict[tuple[str, str], float] = {}
     cases = []
@@ -139,17 +126,18 @@ def _closed(
     if not first.latencies:
         return first.figures()
     rate = len(first.latencies) / first.seconds
-    count = _whole_passes(max(seconds * rate, 2 * clients), subject.asked)
+    count = whole_passes(max(seconds * rate, 2 * clients), subject.asked)
     loads, limits = [], []
     for seed in range(rounds):
         if loop:
-            limits.append(_looped(loop.replay, loop.callers, subject.asked, seconds * loop.per_second, seed))
+            limits.append(looped(loop.replay, loop.callers, subject.asked, seconds * loop.per_second, seed))
         loads.append(closed_loop(subject.place, [*subject.requests(count, seed)], clients))
     figures = _together(loads).figures()
     saturated[name] = max(saturated.get(name, 0.0), figures["per_second"])
     if loop:
         ratios = [len(load.latencies) / load.seconds / limit for load, limit in zip(loads, limits, strict=True)]
-        figures |= {"loop_per_second": statistics.median(limits), "ratio": statistics.median(ratios)}
+        figures |= {"loop_per_second": statistics.median(limits), "loop_callers": loop.callers}
+        figures |= {"ratio": statistics.median(ratios)}
         figures |= _added(subject, loop, rounds) if clients == 1 else {}
     return figures
 
@@ -159,7 +147,7 @@ def _open(
 ) -> dict[str, Any]:
     """Requests that arrive at random, at this share of what the endpoint can do at most."""
     if name not in saturated:
-        count = _whole_passes(2 * SATURATING_CLIENTS, subject.asked)
+        count = whole_passes(2 * SATURATING_CLIENTS, subject.asked)
         first = closed_loop(subject.place, [*subject.requests(count, seed=-1)], SATURATING_CLIENTS)
         if not first.latencies:
             return first.figures()
@@ -170,7 +158,7 @@ def _open(
     return {"offered_per_second": offered, **load.figures()}
 
 
-def _added(subject: Subject, loop: Loop, rounds: int) -> dict[str, float]:
+def _added(subject: Subject, loop: PlainLoop, rounds: int) -> dict[str, float]:
     """What a lone client waits longer than the loop takes for the same pictures alone: the median over the pictures."""
     added, alone = [], []
     with Connection(subject.place) as connection:
@@ -190,51 +178,6 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _limits(found: Targets, requests: Mapping[str, Sequence[Pictures]]) -> Callable[[str], Loop] | None:
-    """The loop of an operation, or None when the pack is not on this machine. The one asked for last is kept."""
-    try:
-        network_path(found.models, found.pack, "face_detector")
-    except ModelMissing:
-        return None
-
-    @cache
-    def loaded() -> Any:
-        return replay.load(found.models, found.pack)
-
-    @lru_cache(maxsize=1)
-    def loop(operation: str) -> Loop:
-        asked = requests[operation]
-        replayed = replay.record(OPERATIONS[operation], asked, loaded()).replay
-        rates = {callers: _looped(replayed, callers, asked, len(asked), -1) for callers in {1, os.cpu_count() or 1}}
-        callers = max(rates, key=lambda callers: rates[callers])
-        return Loop(replayed, callers, rates[callers])
-
-    return loop
-
-
-def _looped(
-    replayed: Callable[[Pictures], None], callers: int, asked: Sequence[Pictures], count: float, seed: int
-) -> float:
-    """Requests a second of the plain loop, over about `count` of them in whole passes."""
-    work = [*itertools.islice(_passes(asked, seed), _whole_passes(count, asked))]
-    with ThreadPoolExecutor(callers) as threads:
-        start = time.perf_counter()
-        for _ in threads.map(replayed, work):
-            pass
-        return len(work) / (time.perf_counter() - start)
-
-
-def _passes(asked: Sequence[Pictures], seed: int) -> Iterator[Pictures]:
-    """All of them, in an order drawn anew for each pass, without end."""
-    draw = random.Random(seed)
-    while True:
-        yield from draw.sample(asked, len(asked))
-
-
-def _whole_passes(least: float, asked: Sequence[Pictures]) -> int:
-    return math.ceil(least / len(asked)) * len(asked)
-
-
 def _together(loads: Sequence[Load]) -> Load:
     errors = sum((load.errors for load in loads[1:]), loads[0].errors)
     return Load(sum(load.seconds for load in loads), [one for load in loads for one in load.latencies], errors)
@@ -245,7 +188,7 @@ def fresh(picture: bytes) -> bytes:
     return picture + os.urandom(8)
 
 
-def _requests(operation: ImageOperation, samples: Sequence[Sample]) -> list[Pictures]:
+def requests_of(operation: ImageOperation, samples: Sequence[Sample]) -> list[Pictures]:
     """The pictures of each request: of two, each one with the next."""
     files = [sample.file for sample in samples if sample.has_faces or not operation.faces]
     return [tuple(files[(n + k) % len(files)] for k in range(len(operation.pictures))) for n in range(len(files))]

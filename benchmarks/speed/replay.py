@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 from benchmarks.speed.image_operations import ImageOperation, Pipeline
-from inference import networks
+from inference import memory, networks
 from inference.batcher import Batcher
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
@@ -43,7 +43,11 @@ class Recording:
 
 
 def load(models: Path, pack: str, threads: int | None = None) -> Networks:
-    """The networks of a pack, with a thread for each core. Raises packs.errors.ModelMissing, UnknownPack."""
+    """The networks of a pack, with a thread for each core, and memory kept as the server keeps it.
+
+    Raises packs.errors.ModelMissing, packs.errors.UnknownPack.
+    """
+    memory.keep_little()
     return networks.load(ModelServerSettings("", models, pack, threads=threads or os.cpu_count() or 1))
 
 
