@@ -54,12 +54,13 @@ BY_DESIGN: Mapping[tuple[str, str], str] = {
 @dataclass
 class Soaked:
     """What was seen of one endpoint. `at`: hours of each look; `begun`, `ended`: between these (time.monotonic) answers
-    count; `rows`: of each table before the load, and after everything was deleted."""
+    count; `rest`, `rows`: levels and rows of each table before the load, and at rest after all was deleted."""
 
     begun: float = 0.0
     ended: float = 0.0
     at: list[float] = field(default_factory=list)
     levels: list[Levels] = field(default_factory=list)
+    rest: tuple[Levels, Levels] = ({}, {})
     rows: tuple[Mapping[str, int], Mapping[str, int]] = ({}, {})
     tally: Tally = field(default_factory=Tally)
 
@@ -107,12 +108,12 @@ def _cases(name: str, place: Endpoint, asked: Mapping[str, Any], material: Mater
 
 def _soak(place: Endpoint, asked: Mapping[str, Any], material: Material, watch: Watch | None) -> Soaked:
     seen, stop = Soaked(), threading.Event()
-    before = watch.rows() if watch else {}
+    before = (watch.look(), watch.rows()) if watch else ({}, {})
     programs = [Program(number, place, material, asked["mix"], seen.tally) for number in range(asked["clients"])]
     with ThreadPoolExecutor(len(programs)) as threads:
         working = [threads.submit(program.work, stop) for program in programs]
         try:
-            _wait(asked["warm_up"]["minutes"], "warm-up", asked["sample_seconds"], lambda: None)
+            _wait(asked["warm_up"]["minutes"], "warm-up", asked["sample_seconds"], lambda: False)
             seen.begun = time.monotonic()
             _wait(asked["minutes"], "soak", asked["sample_seconds"], partial(_look, seen, watch))
             seen.ended = time.monotonic()
@@ -121,25 +122,34 @@ def _soak(place: Endpoint, asked: Mapping[str, Any], material: Material, watch: 
         for one in working:
             one.result()
     if watch:
-        _wait(asked["settle_minutes"], "settling", asked["sample_seconds"], lambda: None)
-        seen.rows = before, watch.rows()
+        _wait(asked["settle_minutes"], "settling", asked["sample_seconds"], lambda: not _remaining(before[1], watch))
+        seen.rest, seen.rows = (before[0], watch.look()), (before[1], watch.rows())
     return seen
 
 
-def _wait(minutes: float, what: str, every: float, look: Callable[[], None]) -> None:
-    """Looks, again and again, until the time is over."""
+def _remaining(before: Mapping[str, int], watch: Watch) -> bool:
+    """Whether rows are left that should go."""
+    return any(
+        count > before.get(table, 0) and ("rows", table) not in BY_DESIGN for table, count in watch.rows().items()
+    )
+
+
+def _wait(minutes: float, what: str, every: float, look: Callable[[], bool]) -> None:
+    """Looks, again and again, until a look says that it is enough or the time is over."""
     begin = time.monotonic()
     with tqdm(total=round(minutes * 60), desc=what, unit="s", file=sys.stderr, leave=False) as progress:
         while (passed := time.monotonic() - begin) < minutes * 60:
-            look()
             progress.update(round(passed) - progress.n)
             time.sleep(every)
+            if look():
+                return
 
 
-def _look(seen: Soaked, watch: Watch | None) -> None:
+def _look(seen: Soaked, watch: Watch | None) -> bool:
     if watch:
         seen.levels.append(watch.look())
         seen.at.append((time.monotonic() - seen.begun) / 3600)
+    return False
 
 
 def _answers(soaked: Callable[[], Soaked], operation: str) -> dict[str, Any]:
@@ -172,7 +182,7 @@ def _trend(soaked: Callable[[], Soaked], of: tuple[str, str, str], tolerances: M
     if not points:
         return {"start": None, "end": None, "grows": None}
     hours, values = [at for at, _ in points], [value for _, value in points]
-    trend, tolerance = trends.of(hours, values), tolerances[resource]
+    trend, tolerance = trends.of(hours, values), tolerances.get(f"{name} {resource}", tolerances[resource])
     reason = BY_DESIGN.get((what, name))
     return {
         "start": trend.start,
@@ -181,6 +191,8 @@ def _trend(soaked: Callable[[], Soaked], of: tuple[str, str, str], tolerances: M
         "grows": trend.grows(tolerance),
         "share_per_hour": None if reason else trend.share_per_hour(tolerance),
         "by_design": reason,
+        "rest_before": seen.rest[0].get(of),
+        "rest_after": seen.rest[1].get(of),
         "minutes": [round(at * 60, 3) for at in trends.thinned(hours)],
         "values": [round(value, 3) for value in trends.thinned(values)],
     }

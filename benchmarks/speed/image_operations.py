@@ -1,7 +1,7 @@
-"""Every operation on images: what is asked with a picture, and the raw work behind the answer."""
+"""Every operation on images: what is asked with a picture, and what of the model server."""
 
 import base64
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,16 +9,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from benchmarks.endpoint import Endpoint
-from inference.networks import Networks
-from inference.pictures import Picture
-from inference.pipelines.faces import find_faces
-from inference.pipelines.labels import find_labels
-from inference.pipelines.moderation import moderate
-from inference.pipelines.protective_equipment import find_equipment
-from inference.pipelines.request import FacesRequest, LabelsRequest
-from inference.pipelines.text import find_text
-
-Pipeline = Callable[[Picture, Networks], Awaitable[object]]
+from inference.pipelines.request import (
+    FacesRequest,
+    LabelsRequest,
+    ModerationRequest,
+    PictureRequest,
+    ProtectiveEquipmentRequest,
+    TextRequest,
+)
 
 SEARCHED, FILLED = "openrek-bench-searched", "openrek-bench-filled"
 """Collections: with the faces and the user that are searched for, and the one that is indexed into."""
@@ -29,11 +27,11 @@ DEFAULT, ALL = ("default",), ("all", "default")
 
 @dataclass(frozen=True)
 class ImageOperation:
-    """`work`: the pipelines that the pictures of a request go through, one for each picture. `pictures`: the members of
-    the request that these are. `faces`: the pictures must have some."""
+    """`asks`: what the model server is asked about each picture of a request. `pictures`: the members of the request
+    that these are. `faces`: the pictures must have some."""
 
     name: str
-    work: tuple[Pipeline, ...]
+    asks: tuple[PictureRequest, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     pictures: tuple[str, ...] = ("Image",)
     faces: bool = False
@@ -47,60 +45,44 @@ class ImageOperation:
         return {**images, **self.parameters}
 
 
-def _faces(request: FacesRequest) -> Pipeline:
-    return lambda picture, loaded: find_faces(picture, request, loaded.faces)
-
-
-def _labels(request: LabelsRequest) -> Pipeline:
-    return lambda picture, loaded: find_labels(picture, request, loaded.labels)
-
-
 OPERATIONS: Mapping[str, ImageOperation] = {
-    "DetectFaces": ImageOperation("DetectFaces", (_faces(FacesRequest(attributes=DEFAULT)),)),
+    "DetectFaces": ImageOperation("DetectFaces", (FacesRequest(attributes=DEFAULT),)),
     "DetectFaces ALL": ImageOperation(
-        "DetectFaces", (_faces(FacesRequest(attributes=ALL)),), parameters={"Attributes": ["ALL"]}
+        "DetectFaces", (FacesRequest(attributes=ALL),), parameters={"Attributes": ["ALL"]}
     ),
-    "DetectLabels": ImageOperation("DetectLabels", (_labels(LabelsRequest()),)),
+    "DetectLabels": ImageOperation("DetectLabels", (LabelsRequest(),)),
     "DetectLabels IMAGE_PROPERTIES": ImageOperation(
         "DetectLabels",
-        (_labels(LabelsRequest(labels=False, properties=True)),),
+        (LabelsRequest(labels=False, properties=True),),
         parameters={"Features": ["IMAGE_PROPERTIES"]},
     ),
-    "DetectModerationLabels": ImageOperation(
-        "DetectModerationLabels", (lambda picture, loaded: moderate(picture, loaded.moderation),)
-    ),
-    "DetectText": ImageOperation("DetectText", (lambda picture, loaded: find_text(picture, loaded.text),)),
-    "DetectProtectiveEquipment": ImageOperation(
-        "DetectProtectiveEquipment", (lambda picture, loaded: find_equipment(picture, loaded.equipment),)
-    ),
+    "DetectModerationLabels": ImageOperation("DetectModerationLabels", (ModerationRequest(),)),
+    "DetectText": ImageOperation("DetectText", (TextRequest(),)),
+    "DetectProtectiveEquipment": ImageOperation("DetectProtectiveEquipment", (ProtectiveEquipmentRequest(),)),
     "CompareFaces": ImageOperation(
         "CompareFaces",
-        tuple(_faces(FacesRequest(embed=which, attributes=DEFAULT)) for which in ("largest", "all")),
+        tuple(FacesRequest(embed=which, attributes=DEFAULT) for which in ("largest", "all")),
         pictures=("SourceImage", "TargetImage"),
         faces=True,
     ),
     "RecognizeCelebrities": ImageOperation(
         "RecognizeCelebrities",
-        (
-            _faces(
-                FacesRequest(embed="all", max_faces=CELEBRITIES_AT_ONCE, attributes=("default", "emotions", "smile"))
-            ),
-        ),
+        (FacesRequest(embed="all", max_faces=CELEBRITIES_AT_ONCE, attributes=("default", "emotions", "smile")),),
     ),
     "IndexFaces": ImageOperation(
         "IndexFaces",
-        (_faces(FacesRequest(embed="all", quality="auto", attributes=DEFAULT)),),
+        (FacesRequest(embed="all", quality="auto", attributes=DEFAULT),),
         parameters={"CollectionId": FILLED},
     ),
     "SearchFacesByImage": ImageOperation(
         "SearchFacesByImage",
-        (_faces(FacesRequest(embed="largest")),),
+        (FacesRequest(embed="largest"),),
         parameters={"CollectionId": SEARCHED},
         faces=True,
     ),
     "SearchUsersByImage": ImageOperation(
         "SearchUsersByImage",
-        (_faces(FacesRequest(embed="largest", attributes=DEFAULT)),),
+        (FacesRequest(embed="largest", attributes=DEFAULT),),
         parameters={"CollectionId": SEARCHED},
         faces=True,
     ),

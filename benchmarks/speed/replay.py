@@ -16,12 +16,25 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from benchmarks.speed.image_operations import ImageOperation, Pipeline
+from benchmarks.speed.image_operations import ImageOperation
 from inference import memory, networks
 from inference.batcher import Batcher
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture
+from inference.pipelines.faces import find_faces
+from inference.pipelines.labels import find_labels
+from inference.pipelines.moderation import moderate
+from inference.pipelines.protective_equipment import find_equipment
+from inference.pipelines.request import (
+    FacesRequest,
+    LabelsRequest,
+    ModerationRequest,
+    PictureRequest,
+    ProtectiveEquipmentRequest,
+    TextRequest,
+)
+from inference.pipelines.text import find_text
 
 Call = Callable[[], object]
 Pictures = tuple[bytes, ...]
@@ -56,14 +69,27 @@ def record(operation: ImageOperation, asked: Sequence[Pictures], loaded: Network
     recording = Recording()
     for pictures in asked:
         with _written_down(loaded.chores) as calls:
-            for pipeline, picture in zip(operation.work, pictures, strict=True):
-                asyncio.run(_run(pipeline, picture, loaded))
+            for asked_of_it, picture in zip(operation.asks, pictures, strict=True):
+                asyncio.run(_answer(asked_of_it, picture, loaded))
         recording.calls[pictures] = calls
     return recording
 
 
-async def _run(pipeline: Pipeline, picture: bytes, loaded: Networks) -> None:
-    await pipeline(Picture(decode(picture)), loaded)
+async def _answer(asked: PictureRequest, data: bytes, loaded: Networks) -> object:
+    """What the model server does with a picture."""
+    picture = Picture(decode(data))
+    match asked:
+        case FacesRequest():
+            return await find_faces(picture, asked, loaded.faces)
+        case LabelsRequest():
+            return await find_labels(picture, asked, loaded.labels)
+        case ModerationRequest():
+            return await moderate(picture, loaded.moderation)
+        case TextRequest():
+            return await find_text(picture, loaded.text)
+        case ProtectiveEquipmentRequest():
+            return await find_equipment(picture, loaded.equipment)
+    raise TypeError(f"not asked about single images: {asked}")
 
 
 @contextmanager

@@ -33,7 +33,7 @@ about = "For a test."
 minutes = 0.15
 clients = 2
 sample_seconds = 0.5
-settle_minutes = 0.05
+settle_minutes = 2
 job_results_minutes = 5
 [warm_up]
 minutes = 0.05

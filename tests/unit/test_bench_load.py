@@ -2,12 +2,17 @@
 
 import io
 import json
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from api.errors import InvalidParameterException
+from api.operations import HANDLERS
 from benchmarks.faults import soak_clients, trends
 from benchmarks.harness import definition, plots
 from benchmarks.harness.runner import Run
@@ -16,8 +21,21 @@ from benchmarks.inputs.crowds import Crowd
 from benchmarks.speed.image_operations import OPERATIONS
 from benchmarks.speed.images import Sample, fresh, requests_of
 from benchmarks.speed.plain_loop import passes, whole_passes
+from inference import wire
+from inference.client import InferenceClient
+from inference.pipelines.request import PictureRequest
+from inference.types import FacesResult, LabelsResult, ModerationResult, ProtectiveEquipmentResult, TextResult
 
 HOURS = [n / 60 for n in range(60)]
+NOTHING = {
+    "faces": FacesResult(80, 80, ()),
+    "labels": LabelsResult(()),
+    "moderation": ModerationResult((), ()),
+    "protective_equipment": ProtectiveEquipmentResult(()),
+    "text": TextResult(80, 80, ()),
+}
+"""By task."""
+WITHOUT_DATABASE = [name for name in OPERATIONS if name.startswith(("Detect", "Compare"))]
 LEVELS = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
 
@@ -78,9 +96,31 @@ def test_a_request_of_two_pictures_takes_each_with_the_next() -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_operation_works_on_each_of_its_pictures(name: str) -> None:
     operation = OPERATIONS[name]
-    assert len(operation.work) == len(operation.pictures)
+    assert len(operation.asks) == len(operation.pictures)
     content = operation.content([b"a"] * len(operation.pictures))
     assert set(operation.pictures) <= set(content) and json.dumps(content)
+
+
+class FakeInference(InferenceClient):
+    """Notes what it is asked, and finds nothing in any picture."""
+
+    def __init__(self) -> None:
+        self.asked: list[PictureRequest] = []
+
+    def _ask(self, asked: PictureRequest, image: object, request_id: str) -> bytes:
+        self.asked.append(asked)
+        return wire.encode(NOTHING[asked.task])
+
+
+@pytest.mark.parametrize("name", WITHOUT_DATABASE)
+def test_an_operation_asks_the_model_server_what_the_loop_replays(name: str) -> None:
+    operation, inference = OPERATIONS[name], FakeInference()
+    services = SimpleNamespace(inference=inference, settings=SimpleNamespace(face_model_version="7.0"))
+    images = {member: {"Bytes": b"a"} for member in operation.pictures}
+    context: Any = SimpleNamespace(services=services, request_id="", tenant=None)
+    with suppress(InvalidParameterException):
+        HANDLERS[operation.name](context, {**images, **operation.parameters})
+    assert tuple(inference.asked) == operation.asks
 
 
 def test_a_fresh_picture_is_another_file_of_the_same_pixels() -> None:
