@@ -6,6 +6,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -97,6 +98,8 @@ class Program:
 
     def work(self, stop: threading.Event) -> None:
         """Until told to stop; then deletes what it made, and waits for its jobs."""
+        with suppress(ClientError, BotoCoreError):  # what a run that was killed has left
+            self._client.delete_collection(CollectionId=self._collection)
         self._call("CreateCollection", CollectionId=self._collection)
         while not stop.is_set():
             (action,) = self._draw.choices(self._actions, self._weights)
