@@ -34,6 +34,7 @@ from benchmarks.harness.runner import Case
 from benchmarks.inputs import crowds, drawn_clips
 from benchmarks.inputs.crowds import Crowd
 from benchmarks.own_stack import Stack
+from benchmarks.speed.images import pictures_in
 
 BUCKET, FILM = "openrek-bench-films", "film.mp4"
 FILM_SECONDS = 2.0
@@ -69,11 +70,12 @@ class Soaked:
 def prepare(definition: Definition, options: Options) -> Iterator[Plan]:
     """One soak for each endpoint, which gives a row for each operation, resource and table."""
     asked = definition.content
+    pictures = pictures_in(options.data) if options.data else [crowds.picture(crowd) for crowd in CROWDS]
     days = str(asked["job_results_minutes"] / 24 / 60)
     with ExitStack() as opened:
         found = opened.enter_context(targets.opened(options.wanted, OPENREK_JOB_RESULTS_DAYS=days))
         video = opened.enter_context(_film(found.stack)) if found.stack else None
-        material = Material(_pictures(options.data), video)
+        material = Material(pictures, video)
         watch = opened.enter_context(closing(Watch(found.stack))) if found.stack else None
         cases = [
             case for name, place in found.endpoints.items() for case in _cases(name, place, asked, material, watch)
@@ -203,13 +205,6 @@ def _left(soaked: Callable[[], Soaked], table: str) -> dict[str, Any]:
     before, after = (rows.get(table, 0) for rows in soaked().rows)
     reason = BY_DESIGN.get(("rows", table))
     return {"start": before, "end": after, "left_over": None if reason else after - before, "by_design": reason}
-
-
-def _pictures(folder: Path | None) -> list[bytes]:
-    """JPEG and PNG files in a folder, or made ones."""
-    if folder is None:
-        return [crowds.picture(crowd) for crowd in CROWDS]
-    return [path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
 
 
 @contextmanager

@@ -203,11 +203,17 @@ def _made(asked: Sequence[Mapping[str, int]]) -> list[Sample]:
 
 def _given(folder: Path, place: Endpoint) -> list[Sample]:
     """The pictures in a folder; an endpoint says which of them have faces. Raises OperatorError."""
-    files = [path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    client = place.client()
+    return [Sample(file, _has_faces(client, file)) for file in pictures_in(folder)]
+
+
+def pictures_in(folder: Path) -> list[bytes]:
+    """The JPEG and PNG files. Raises OperatorError when there are none."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = [path.read_bytes() for path in found if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
     if not files:
         raise OperatorError(f"no JPEG or PNG files in {folder}")
-    client = place.client()
-    return [Sample(file, _has_faces(client, file)) for file in files]
+    return files
 
 
 def _has_faces(client: Any, file: bytes) -> bool:

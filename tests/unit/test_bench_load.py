@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,12 +20,13 @@ from benchmarks.harness.runner import Run
 from benchmarks.inputs import crowds
 from benchmarks.inputs.crowds import Crowd
 from benchmarks.speed.image_operations import OPERATIONS
-from benchmarks.speed.images import Sample, fresh, requests_of
+from benchmarks.speed.images import Sample, fresh, pictures_in, requests_of
 from benchmarks.speed.plain_loop import passes, whole_passes
 from inference import wire
 from inference.client import InferenceClient
 from inference.pipelines.request import PictureRequest
 from inference.types import FacesResult, LabelsResult, ModerationResult, ProtectiveEquipmentResult, TextResult
+from openrek.errors import OperatorError
 
 HOURS = [n / 60 for n in range(60)]
 NOTHING = {
@@ -128,6 +130,15 @@ def test_a_fresh_picture_is_another_file_of_the_same_pixels() -> None:
     other = fresh(made)
     assert other != made and other != fresh(made)
     assert Image.open(io.BytesIO(other)).tobytes() == Image.open(io.BytesIO(made)).tobytes()
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.PNG").write_bytes(b"a")
+    assert pictures_in(tmp_path) == [b"a"]
+    (tmp_path / "a.PNG").rename(tmp_path / "a.txt")
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(OperatorError, match="no JPEG or PNG"):
+            pictures_in(folder)
 
 
 @given(st.sampled_from([320, 641, 2560]), st.integers(0, 30))
