@@ -98,6 +98,7 @@ def _disk(home: Path) -> Counter[str]:
     for folder, _, files in os.walk(home):
         place = Path(folder).relative_to(home).parts
         name = "/".join(place[: 2 if "pg_wal" in place else 1]) or "home"
+        used[name] += 0
         for file in files:
             with suppress(FileNotFoundError):
                 used[name] += os.lstat(Path(folder) / file).st_blocks * 512
