@@ -107,7 +107,7 @@ class Program:
         self._call("DeleteCollection", CollectionId=self._collection)
         deadline = time.monotonic() + END_SECONDS
         while self._jobs and time.monotonic() < deadline:
-            self._look_at_a_job()
+            self._look_at_jobs()
             time.sleep(0.2)
 
     def _doing(self) -> dict[str, Callable[[], object]]:
@@ -120,7 +120,7 @@ class Program:
             "ListCollections": lambda: self._call("ListCollections"),
             "collection": self._begin_a_collection,
             "user": self._live_a_user,
-            "video": self._look_at_a_video,
+            "video": self._look_after_videos,
             MALFORMED: self._send_malformed,
             ABORTED: self._abort,
         }
@@ -176,24 +176,25 @@ class Program:
         self._call("ListUsers", CollectionId=self._collection)
         self._call("DeleteUser", **user)
 
-    def _look_at_a_video(self) -> None:
+    def _look_after_videos(self) -> None:
+        """Looks at the jobs under way, and starts one more."""
         if self._material.video is None:
             return
-        if len(self._jobs) == MOST_JOBS:
-            self._look_at_a_job()
-            return
-        kind = self._draw.choice(list(JOBS))
-        started = self._call(f"Start{kind}", Video=self._material.video, **JOBS[kind])
-        self._jobs += [] if started is None else [(kind, started["JobId"])]
+        self._look_at_jobs()
+        if len(self._jobs) < MOST_JOBS:
+            kind = self._draw.choice(list(JOBS))
+            started = self._call(f"Start{kind}", Video=self._material.video, **JOBS[kind])
+            self._jobs += [] if started is None else [(kind, started["JobId"])]
 
-    def _look_at_a_job(self) -> None:
-        """The one that was started first."""
-        kind, job = self._jobs[0]
-        answer = self._call(f"Get{kind}", JobId=job)
-        if answer is None or answer["JobStatus"] != "IN_PROGRESS":
-            self._jobs.pop(0)
-        if answer is not None and answer["JobStatus"] == "FAILED":
-            self._tally.add(f"Get{kind}", time.monotonic(), f"FAILED: {answer.get('StatusMessage')}")
+    def _look_at_jobs(self) -> None:
+        under_way = []
+        for kind, job in self._jobs:
+            answer = self._call(f"Get{kind}", JobId=job)
+            if answer is not None and answer["JobStatus"] == "IN_PROGRESS":
+                under_way.append((kind, job))
+            if answer is not None and answer["JobStatus"] == "FAILED":
+                self._tally.add(f"Get{kind}", time.monotonic(), f"FAILED: {answer.get('StatusMessage')}")
+        self._jobs = under_way
 
     def _send_malformed(self) -> None:
         begun = time.monotonic()
