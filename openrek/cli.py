@@ -310,8 +310,8 @@ def _bench_parser(commands: Commands) -> None:
 
     bench = _add(commands, "bench", None, "measure this machine or an endpoint", "openrek bench protocol")
     nouns = bench.add_subparsers(required=True, metavar="WHAT")
-    for kind, (_, summary) in KINDS.items():
-        noun = _add(nouns, kind, _later("bench", "run"), f"measure {summary}", f"openrek bench {kind} --name mine")
+    for kind, (_, summary, options) in KINDS.items():
+        noun = _add(nouns, kind, _later("bench", "run"), f"measure {summary}", f"openrek bench {kind} {options}")
         noun.set_defaults(kind=kind)
         _bench_options(noun)
     report = _add(

@@ -10,16 +10,20 @@ from benchmarks.harness.definition import Definition
 from benchmarks.harness.runner import Case
 from benchmarks.harness.targets import Wanted
 
-KINDS: Mapping[str, tuple[str, str]] = {
-    "images": ("benchmarks.speed.images", "operations on images under load, against the raw networks in a loop"),
-    "search": ("benchmarks.speed.search", "the search of galleries, against raw FAISS and pgvector"),
-    "video": ("benchmarks.speed.video", "jobs on videos, against decoding and networks in a loop"),
-    "protocol": ("benchmarks.speed.protocol", "operations without inference, against moto's server"),
-    "accuracy": ("benchmarks.accuracy.bench", "how right answers are, on a folder of labelled data"),
-    "soak": ("benchmarks.faults.soak", "mixed load for a time: what grows"),
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "images": (
+        "benchmarks.speed.images",
+        "operations on images under load, against the raw networks in a loop",
+        "--data ~/Pictures --endpoint here=http://127.0.0.1:9555 --endpoint there=http://10.0.0.7:9555",
+    ),
+    "search": ("benchmarks.speed.search", "the search of galleries, against raw FAISS and pgvector", "--name mine"),
+    "video": ("benchmarks.speed.video", "jobs on videos, against decoding and networks in a loop", "--name mine"),
+    "protocol": ("benchmarks.speed.protocol", "operations without inference, against moto's server", "--name mine"),
+    "accuracy": ("benchmarks.accuracy.bench", "how right answers are, on a folder of labelled data", "--name mine"),
+    "soak": ("benchmarks.faults.soak", "mixed load for a time: what grows", "--definition mine.toml --json"),
 }
-"""Name -> the module whose `prepare` is its Prepare, and what it measures. The usual definition is
-definitions/NAME.toml."""
+"""Name -> the module whose `prepare` is its Prepare, what it measures, and options of an example. The usual definition
+is definitions/NAME.toml."""
 
 
 @dataclass(frozen=True)

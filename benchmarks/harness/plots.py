@@ -8,6 +8,9 @@ from typing import Any
 from benchmarks.harness.bars import selected
 from benchmarks.harness.runner import Run
 
+MANY_POINTS = 20
+"""Of a line that shows no marks."""
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -38,9 +41,14 @@ def _plot(run: Run, number: int, asked: Mapping[str, Any]) -> Plot:
     for row in selected(run.rows, asked.get("where", {})):
         if row.get(x) is not None and row.get(y) is not None:
             name = ", ".join(str(row.get(part)) for part in ([line] if isinstance(line, str) else line))
-            lines.setdefault(name, []).append((row[x], row[y]))
+            lines.setdefault(name, []).extend(_points(row[x], row[y]))
     title = asked.get("title", f"{y} by {x}".replace("_", " "))
     return Plot(f"{run.name}_{number}.png", title, x, y, asked.get("log", ()), lines)
+
+
+def _points(x: Any, y: Any) -> list[tuple[float, float]]:
+    """One, or those of two lists."""
+    return list(zip(x, y, strict=True)) if isinstance(x, list) else [(x, y)]
 
 
 def _draw(plot: Plot, path: Path) -> Path:
@@ -51,7 +59,7 @@ def _draw(plot: Plot, path: Path) -> Path:
 
     figure, axes = plt.subplots(figsize=(7, 4))
     for name, points in plot.lines.items():
-        axes.plot(*zip(*sorted(points), strict=True), "o-", label=name)
+        axes.plot(*zip(*sorted(points), strict=True), "-" if len(points) > MANY_POINTS else "o-", label=name)
     axes.set(title=plot.title, xlabel=plot.x.replace("_", " "), ylabel=plot.y.replace("_", " "))
     for axis in plot.log:
         getattr(axes, f"set_{axis}scale")("log")

@@ -1,13 +1,14 @@
-"""The raw work behind an answer, in a plain loop: what the model server did for a picture is written down once and then
-done again, one call after the other, with nothing of a server around it.
+"""The raw work behind an operation's answers: what the model server does with the pictures of a request, written down
+once and then done again, one call after the other, with nothing of a server around it.
 
 Written down are the decoding, every piece of pixel work (a function and its arguments) and every run of a network (its
-inputs), second looks included. The networks are those of the server's code with its settings.
+inputs), second looks included. The networks are those of the server's code with its settings. What is not written down
+is what a service adds: HTTP, signatures, JSON, rows in a database, the search among stored faces.
 """
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from inference import networks
+from benchmarks.speed.image_operations import ImageOperation
+from inference import memory, networks
 from inference.batcher import Batcher
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
@@ -24,49 +26,70 @@ from inference.pipelines.faces import find_faces
 from inference.pipelines.labels import find_labels
 from inference.pipelines.moderation import moderate
 from inference.pipelines.protective_equipment import find_equipment
-from inference.pipelines.request import FacesRequest, LabelsRequest
+from inference.pipelines.request import (
+    FacesRequest,
+    LabelsRequest,
+    ModerationRequest,
+    PictureRequest,
+    ProtectiveEquipmentRequest,
+    TextRequest,
+)
 from inference.pipelines.text import find_text
 
 Call = Callable[[], object]
-Pipeline = Callable[[Picture, Networks], Awaitable[object]]
-
-FACES, LABELS = FacesRequest(attributes=("default",)), LabelsRequest()
-PIPELINES: dict[str, Pipeline] = {
-    "DetectFaces": lambda picture, loaded: find_faces(picture, FACES, loaded.faces),
-    "DetectLabels": lambda picture, loaded: find_labels(picture, LABELS, loaded.labels),
-    "DetectModerationLabels": lambda picture, loaded: moderate(picture, loaded.moderation),
-    "DetectProtectiveEquipment": lambda picture, loaded: find_equipment(picture, loaded.equipment),
-    "DetectText": lambda picture, loaded: find_text(picture, loaded.text),
-}
-"""What an operation asks of the model server when nothing but the picture is given."""
+Pictures = tuple[bytes, ...]
+"""Those of one request."""
 
 
 @dataclass
 class Recording:
-    """The calls of each picture, in the order in which they were begun."""
+    """The calls of each request's pictures, in the order in which they were begun."""
 
-    calls: dict[bytes, list[Call]] = field(default_factory=dict)
+    calls: dict[Pictures, list[Call]] = field(default_factory=dict)
 
-    def replay(self, picture: bytes) -> None:
-        """Does all that was done for a picture again."""
-        decode(picture)
-        for call in self.calls[picture]:
+    def replay(self, pictures: Pictures) -> None:
+        """Does all that was done for the pictures of a request again."""
+        for picture in pictures:
+            decode(picture)
+        for call in self.calls[pictures]:
             call()
 
 
-def record(operation: str, pictures: Sequence[bytes], models: Path, threads: int | None = None) -> Recording:
-    """What the pipeline of an operation does for each picture. Raises packs.errors.ModelMissing."""
-    loaded = networks.load(ModelServerSettings("", models, threads=threads or os.cpu_count() or 1))
+def load(models: Path, pack: str, threads: int | None = None) -> Networks:
+    """The networks of a pack, with a thread for each core, and memory kept as the server keeps it.
+
+    Raises packs.errors.ModelMissing, packs.errors.UnknownPack.
+    """
+    memory.keep_little()
+    return networks.load(ModelServerSettings("", models, pack, threads=threads or os.cpu_count() or 1))
+
+
+def record(operation: ImageOperation, asked: Sequence[Pictures], loaded: Networks) -> Recording:
+    """What an operation does for each request's pictures."""
     recording = Recording()
-    for picture in pictures:
+    for pictures in asked:
         with _written_down(loaded.chores) as calls:
-            asyncio.run(_run(PIPELINES[operation], picture, loaded))
-        recording.calls[picture] = calls
+            for asked_of_it, picture in zip(operation.asks, pictures, strict=True):
+                asyncio.run(_answer(asked_of_it, picture, loaded))
+        recording.calls[pictures] = calls
     return recording
 
 
-async def _run(pipeline: Pipeline, picture: bytes, loaded: Networks) -> None:
-    await pipeline(Picture(decode(picture)), loaded)
+async def _answer(asked: PictureRequest, data: bytes, loaded: Networks) -> object:
+    """What the model server does with a picture."""
+    picture = Picture(decode(data))
+    match asked:
+        case FacesRequest():
+            return await find_faces(picture, asked, loaded.faces)
+        case LabelsRequest():
+            return await find_labels(picture, asked, loaded.labels)
+        case ModerationRequest():
+            return await moderate(picture, loaded.moderation)
+        case TextRequest():
+            return await find_text(picture, loaded.text)
+        case ProtectiveEquipmentRequest():
+            return await find_equipment(picture, loaded.equipment)
+    raise TypeError(f"not asked about single images: {asked}")
 
 
 @contextmanager
