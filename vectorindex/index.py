@@ -1,8 +1,8 @@
 """Cosine search over the embeddings of the faces, or the users, of one collection, in memory.
 
-A small gallery is compared as a whole. For a large one a copy in four bits per dimension is scanned, and the candidates
-it gives are compared exactly; when others may have to be among them, everything is. On a GPU the copy is in half
-precision.
+A small gallery is compared as a whole, as is a middling one by many searches at once. Otherwise a copy in four bits per
+dimension is scanned, and the candidates it gives are compared exactly; when others may have to be among them,
+everything is. On a GPU the copy is in half precision.
 """
 
 import os
