@@ -21,6 +21,9 @@ _LEAST_ROWS_PER_CANDIDATE = 16
 # What a copy left out is taken to be nearer than it seemed by at most this many times its root mean square error.
 _ERRORS = 3.5
 _FAR_ABOVE_ZERO = 0.2
+# Candidates that seem to be less than this below the limit are compared, and at least so many, which tell the error.
+_NEARLY = 0.05
+_LEAST_CHECKED = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -149,7 +152,18 @@ def _by_copy(probes: Sequence[Probe], vectors: Vectors, copy: Copy) -> dict[Prob
 
 
 def _chosen(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more: Rows) -> Rows | None:
-    """The wanted ones of candidates, by seeming product, and of more rows; None if others may have to be among them."""
+    """The wanted ones of candidates, by seeming product, and of more rows; None if others may have to be among them.
+
+    Mostly those that seem to be above the limit, or nearly, suffice.
+    """
+    near = max(_LEAST_CHECKED, int(np.searchsorted(-seeming, _NEARLY - probe.at_least)))
+    chosen = _checked(probe, vectors, seeming[:near], rows[:near], more)
+    if chosen is None and near < len(rows):
+        chosen = _checked(probe, vectors, seeming, rows, more)
+    return chosen
+
+
+def _checked(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more: Rows) -> Rows | None:
     products = vectors[rows] @ probe.query
     errors = seeming - products
     bound = seeming[-1] + _ERRORS * sqrt(errors @ errors / len(errors))

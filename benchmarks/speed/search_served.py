@@ -1,5 +1,6 @@
 """Searches through a vector index server's socket, as the API asks it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,12 @@ from storage import collections, faces
 from storage.database import Pool, open_pool
 from storage.faces import Box4, NewFace
 from storage.tenant import Tenant
-from vectorindex.client import IndexClient
+from vectorindex.client import IndexClient, IndexUnavailable
 
 TENANT = Tenant("000000000000", "us-east-1")
 BOX = Box4(0.0, 0.0, 0.5, 0.5)
 FACES_AT_ONCE = 1000
+OPEN_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class Served:
 
     def search(self, probe: Vectors) -> None:
         self.client.search(self.collection_id, "faces", self.faces, probe, MAX_FACES, LEAST_COSINE)
+
+    def open(self) -> None:
+        """Waits until the first search is answered. Raises IndexUnavailable."""
+        deadline = time.monotonic() + OPEN_SECONDS
+        while True:
+            try:
+                return self.search(self.probes[0])
+            except IndexUnavailable:
+                if time.monotonic() > deadline:
+                    raise
 
     def searches(self, clients: int, seconds: float) -> dict[str, Any]:
         """Beside the rate and times, the memory of the server, which holds the smaller collections too."""
@@ -60,14 +72,16 @@ class Server:
             with self.pool.connection() as connection:
                 faces.add(connection, TENANT, made.name, uuid4(), None, new, count)
         served = Served(self.client, self.process, made.id, count, gallery.probes)
-        served.search(gallery.probes[0])
+        served.open()
         return served
 
 
 @contextmanager
 def opened(folder: Path, database_url: str) -> Iterator[Server]:
     """One server, as `openrek vectorindex` starts it, with its files in a folder."""
-    with index_servers.running(folder, database_url, 1) as servers, open_pool(database_url, 2) as pool:
+    # A busy machine takes long to open a large collection.
+    patient = {"OPENREK_DATABASE_STATEMENT_SECONDS": str(OPEN_SECONDS)}
+    with index_servers.running(folder, database_url, 1, **patient) as servers, open_pool(database_url, 2) as pool:
         client = IndexClient(*servers.urls)
         try:
             yield Server(pool, client, psutil.Process(servers.processes[servers.urls[0]].pid))
