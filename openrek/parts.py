@@ -1,6 +1,7 @@
 """The entry of each process: its room's own entry, given the settings."""
 
 import argparse
+import os
 import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -110,6 +111,8 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
 
 def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
     """One of the vector index servers."""
+    # Searches at once share the cores. NumPy, which would take all of them for each, reads this when it is loaded.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from vectorindex.server import run
 
     urls = settings.vectorindex_urls

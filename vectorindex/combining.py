@@ -6,17 +6,25 @@ There is no waiting knob: a caller who finds a free lane is served at once. (Aft
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-@dataclass(eq=False)
+def _closed() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(eq=False, slots=True)
 class _Entry(Generic[Question, Answer]):
+    """A caller who waits, at `called`, for the answer or for a lane to find it in."""
+
     question: Question
-    taken: bool = False
+    called: threading.Lock = field(default_factory=_closed)
     done: bool = False
     answer: Answer | None = None
     error: BaseException | None = None
@@ -29,42 +37,52 @@ class Combined(Generic[Question, Answer]):
         self._answer_all = answer_all
         self._most = most
         self._free_lanes = lanes
+        # Those whose question nobody took yet. While there are any, no lane is free.
         self._waiting: list[_Entry[Question, Answer]] = []
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def __call__(self, question: Question) -> Answer:
         """The answer for one question. Raises what `answer_all` raised for it and those it went with."""
-        own: _Entry[Question, Answer] = _Entry(question)
-        with self._changed:
-            self._waiting.append(own)
-        while not own.done:
-            if batch := self._next_batch(own):
-                self._answer(batch)
+        with self._lock:
+            is_alone = self._free_lanes > 0
+            if is_alone:
+                self._free_lanes -= 1
+            else:
+                own: _Entry[Question, Answer] = _Entry(question)
+                self._waiting.append(own)
+        if is_alone:
+            try:
+                return self._answer_all([question])[0]
+            finally:
+                self._pass_lane_on()
+        own.called.acquire()
+        if not own.done:
+            self._answer_with_others(own)
         if own.error is not None:
             raise own.error
         return cast(Answer, own.answer)
 
-    def _next_batch(self, own: _Entry[Question, Answer]) -> list[_Entry[Question, Answer]]:
-        """Waits for a free lane, and takes it with those who wait; none when `own` is done before that."""
-        with self._changed:
-            self._changed.wait_for(lambda: own.done or (self._free_lanes and not own.taken))
-            if own.done:
-                return []
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            self._free_lanes -= 1
-            for entry in batch:
-                entry.taken = True
-            return batch
-
-    def _answer(self, batch: list[_Entry[Question, Answer]]) -> None:
-        answers: list[Answer | None] = [None] * len(batch)
-        failure: BaseException | None = None
+    def _answer_with_others(self, own: _Entry[Question, Answer]) -> None:
+        """Uses the lane that `own` was given, also for those who wait."""
+        with self._lock:
+            others, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
+        batch = [own, *others]
         try:
-            answers[:] = self._answer_all([entry.question for entry in batch])
+            for entry, answer in zip(batch, self._answer_all([entry.question for entry in batch]), strict=True):
+                entry.answer = answer
         except BaseException as error:
-            failure = error
-        with self._changed:
-            self._free_lanes += 1
-            for entry, answer in zip(batch, answers, strict=True):
-                entry.answer, entry.error, entry.done = answer, failure, True
-            self._changed.notify_all()
+            for entry in batch:
+                entry.error = error
+        self._pass_lane_on()
+        for entry in batch:
+            entry.done = True
+        for entry in others:
+            entry.called.release()
+
+    def _pass_lane_on(self) -> None:
+        """To the one who waits longest."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.pop(0).called.release()
+            else:
+                self._free_lanes += 1

@@ -56,6 +56,9 @@ class HalfPrecision:
     def candidates(self, k: int) -> int:
         return 2 * k + _MORE_CANDIDATES
 
+    def pays(self, queries: int) -> bool:
+        return True
+
     def nearest(self, queries: Vectors, count: int) -> tuple[Vectors, Rows]:
         """Sums are in single precision, products of the whole rounded to half."""
         wide = self.encode(queries)

@@ -17,14 +17,16 @@ class SharedLock:
     @contextmanager
     def shared(self) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: not self._writers)
+            while self._writers:
+                self._changed.wait()
             self._readers += 1
         try:
             yield
         finally:
             with self._changed:
                 self._readers -= 1
-                self._changed.notify_all()
+                if self._writers:
+                    self._changed.notify_all()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

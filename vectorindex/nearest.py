@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import pairwise
+from math import sqrt
+from typing import Any, NamedTuple, Protocol
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -12,16 +13,20 @@ Vectors = npt.NDArray[np.float32]
 Products = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
-# From this many queries a matrix product, which reads the vectors once for all of them, is faster than one by one.
-_LEAST_QUERIES_OF_PRODUCT = 3
+# Products computed at a time, of so many rows at most, which then lie in the cache for the comparison with the limits.
+_BLOCK_PRODUCTS = 1 << 18
+_BLOCK_ROWS = 1 << 14
 # A copy is asked only for what is a small part of it: further candidates cost more than comparing everything.
 _LEAST_ROWS_PER_CANDIDATE = 16
 # What a copy left out is taken to be nearer than it seemed by at most this many times its root mean square error.
 _ERRORS = 3.5
 _FAR_ABOVE_ZERO = 0.2
+# Candidates that seem to be less than this below the limit are compared, and at least so many, which tell the error.
+_NEARLY = 0.05
+_LEAST_CHECKED = 64
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Probe:
     """A query float32[D], whose `k` highest inner products of at least `at_least` are wanted."""
 
@@ -56,6 +61,9 @@ class Copy(Protocol):
     def candidates(self, k: int, /) -> int:
         """How many rows to ask for so that the k nearest are among them."""
 
+    def pays(self, queries: int, /) -> bool:
+        """Whether asking it for so many queries at once is faster than comparing them with all vectors."""
+
     def nearest(self, queries: Vectors, count: int, /) -> tuple[Products, Rows]:
         """For each query float32[Q, D] the `count` rows with the highest inner products by the copy, highest first:
         those products float32[Q, count] and rows int64[Q, count]."""
@@ -63,7 +71,7 @@ class Copy(Protocol):
 
 def nearest(probes: Sequence[Probe], vectors: Vectors, copy: Copy | None) -> list[Rows]:
     """The wanted rows of vectors, float32[N, D], for each probe, in any order."""
-    found = _by_copy(probes, vectors, copy) if copy is not None else {}
+    found = _by_copy(probes, vectors, copy) if copy is not None and copy.pays(len(probes)) else {}
     left = [probe for probe in probes if probe not in found]
     if left:
         found |= zip(left, exact(left, vectors), strict=True)
@@ -71,12 +79,56 @@ def nearest(probes: Sequence[Probe], vectors: Vectors, copy: Copy | None) -> lis
 
 
 def exact(probes: Sequence[Probe], vectors: Vectors) -> list[Rows]:
-    """As `nearest`, all compared."""
-    k = min(max(probe.k for probe in probes), len(vectors))
-    # FAISS compares it with the numbers in all queries. It is of the process, where vectors mostly have one length.
-    faiss.cvar.distance_compute_blas_threshold = _LEAST_QUERIES_OF_PRODUCT * vectors.shape[1]
-    products, rows = faiss.knn(_queries(probes), vectors, k, faiss.METRIC_INNER_PRODUCT)
-    return [rows[n, : probe.k][products[n, : probe.k] >= probe.at_least] for n, probe in enumerate(probes)]
+    """As `nearest`, all compared: by one matrix product, and few products are above the limits."""
+    queries = np.ascontiguousarray(_queries(probes).T)
+    # What is kept is above its limit, which rises to the least of the best so far when there are enough of them.
+    limits = np.nextafter(np.array([probe.at_least for probe in probes], np.float32), np.float32(-np.inf))
+    most = np.array([probe.k for probe in probes])
+    held = _Held(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    rows_of_block = min(max(_BLOCK_PRODUCTS // len(probes), 1), _BLOCK_ROWS)
+    for start in range(0, len(vectors), rows_of_block):
+        products = vectors[start : start + rows_of_block] @ queries
+        hits = np.flatnonzero(products > limits)
+        found = _Held(hits // len(probes) + start, hits % len(probes), products.ravel()[hits])
+        held = _best(held.joined_by(found) if start else found, most, limits)
+    return held.by_probe(len(probes))
+
+
+class _Held(NamedTuple):
+    """Rows int64[M], the number of the probe that each is for, int64[M], and their products float32[M]."""
+
+    rows: Rows
+    of: Rows
+    products: Products
+
+    def joined_by(self, other: "_Held") -> "_Held":
+        rows, of = np.concatenate([self.rows, other.rows]), np.concatenate([self.of, other.of])
+        return _Held(rows, of, np.concatenate([self.products, other.products]))
+
+    def by_probe(self, count: int) -> list[Rows]:
+        if count == 1:
+            return [self.rows]
+        order = np.argsort(self.of, kind="stable")
+        ends = np.cumsum(np.bincount(self.of, minlength=count)).tolist()
+        rows = self.rows[order]
+        return [rows[start:end] for start, end in pairwise([0, *ends])]
+
+
+def _best(held: _Held, most: Rows, limits: Products) -> _Held:
+    """The best of each probe, at most so many; where there are more, its limit rises."""
+    if len(held.rows) <= most.min():
+        return held
+    crowded = np.flatnonzero(np.bincount(held.of, minlength=len(most)) > most)
+    if not len(crowded):
+        return held
+    is_kept = np.ones(len(held.rows), bool)
+    for probe in crowded.tolist():
+        own = np.flatnonzero(held.of == probe)
+        first = len(own) - most[probe]
+        order = np.argpartition(held.products[own], first)
+        is_kept[own[order[:first]]] = False
+        limits[probe] = held.products[own[order[first]]]
+    return _Held(held.rows[is_kept], held.of[is_kept], held.products[is_kept])
 
 
 def _by_copy(probes: Sequence[Probe], vectors: Vectors, copy: Copy) -> dict[Probe, Rows]:
@@ -100,17 +152,32 @@ def _by_copy(probes: Sequence[Probe], vectors: Vectors, copy: Copy) -> dict[Prob
 
 
 def _chosen(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more: Rows) -> Rows | None:
-    """The wanted ones of candidates, by seeming product, and of more rows; None if others may have to be among them."""
+    """The wanted ones of candidates, by seeming product, and of more rows; None if others may have to be among them.
+
+    Mostly those that seem to be above the limit, or nearly, suffice.
+    """
+    near = max(_LEAST_CHECKED, int(np.searchsorted(-seeming, _NEARLY - probe.at_least)))
+    chosen = _checked(probe, vectors, seeming[:near], rows[:near], more)
+    if chosen is None and near < len(rows):
+        chosen = _checked(probe, vectors, seeming, rows, more)
+    return chosen
+
+
+def _checked(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more: Rows) -> Rows | None:
     products = vectors[rows] @ probe.query
-    bound = seeming[-1] + _ERRORS * np.sqrt(np.mean((seeming - products) ** 2))
-    rows, products = np.concatenate([rows, more]), np.concatenate([products, vectors[more] @ probe.query])
-    if len(rows) > probe.k:
-        best = np.argpartition(products, len(rows) - probe.k)[-probe.k :]
-        rows, products = rows[best], products[best]
-    if max(probe.at_least, products.min()) < bound:
-        return None
-    return rows[products >= probe.at_least]
+    errors = seeming - products
+    bound = seeming[-1] + _ERRORS * sqrt(errors @ errors / len(errors))
+    if len(more):
+        rows, products = np.concatenate([rows, more]), np.concatenate([products, vectors[more] @ probe.query])
+    hits = np.flatnonzero(products >= probe.at_least)
+    least = probe.at_least
+    if len(hits) > probe.k:
+        hits = hits[np.argpartition(products[hits], len(hits) - probe.k)[-probe.k :]]
+        least = products[hits].min()
+    elif len(hits) == probe.k:
+        least = products[hits].min()
+    return None if least < bound else rows[hits]
 
 
 def _queries(probes: Sequence[Probe]) -> Vectors:
-    return np.stack([probe.query for probe in probes])
+    return np.stack([probe.query for probe in probes]) if len(probes) > 1 else probes[0].query[None]
