@@ -1,5 +1,5 @@
-"""What a CUDA machine gives: the networks alone, faces end to end, decoding and search on the card, and the definitions
-of `openrek bench` with the torch engine.
+"""What a CUDA machine gives: the networks alone, the model server's work on pictures, decoding and search on the card,
+and the definitions of `openrek bench` with the torch engine.
 
     python -m benchmarks.cuda
 
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,11 +32,14 @@ from benchmarks import record
 from inference import networks
 from inference.engine import Session
 from inference.images import decode
-from inference.networks import ModelServerSettings
+from inference.networks import ModelServerSettings, Networks
 from inference.packs.store import network_path
 from inference.pictures import Picture
 from inference.pipelines.faces import find_faces
-from inference.pipelines.request import FacesRequest
+from inference.pipelines.labels import find_labels
+from inference.pipelines.moderation import moderate
+from inference.pipelines.request import FacesRequest, LabelsRequest
+from inference.pipelines.text import find_text
 from openrek.settings import Settings
 from vectorindex.halfprecision import HalfPrecision
 
@@ -58,10 +61,19 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "text_recognizer": (3, 48, 320),
 }
 """Of one input, where sizes are free a usual one."""
+Pipeline = Callable[[Picture, Networks], Awaitable[object]]
+PIPELINES: dict[str, Pipeline] = {
+    "faces": lambda picture, loaded: find_faces(picture, FacesRequest(embed="all"), loaded.faces),
+    "attributes": lambda picture, loaded: find_faces(picture, FacesRequest(attributes=("all",)), loaded.faces),
+    "labels": lambda picture, loaded: find_labels(picture, LabelsRequest(), loaded.labels),
+    "moderation": lambda picture, loaded: moderate(picture, loaded.moderation),
+    "text": lambda picture, loaded: find_text(picture, loaded.text),
+}
+"""What is done with one picture; `faces` detects and embeds."""
 DEFINITIONS = {"images": "images", "images_faces": "images", "search": "search", "video": "video"}
 """Definitions of `openrek bench` and their kinds."""
 PUBLISHED_FACES = 820.0
-"""Images a second, detection and embedding, that InsightFace-REST states for an RTX 4090 with TensorRT."""
+"""Images a second, detected and embedded, that others state for an RTX 4090 with TensorRT."""
 DIMENSION = 512
 UNDER_WAY = 64
 """Pictures under way at once."""
@@ -80,7 +92,7 @@ class Size:
 
 
 FULL = Size((1, 2, 4, 8, 16, 32, 64, 128), 20, 2000, 20_000_000, (1, 8, 64), 4 << 30)
-SMALL = Size((1, 2), 2, 4, 10_000, (1, 8), 1 << 20)
+SMALL = Size((1, 2), 2, 2, 10_000, (1, 8), 1 << 20)
 
 
 @dataclass(frozen=True)
@@ -121,7 +133,7 @@ def main() -> int:
         return 1
     place = Place(chosen.device, Settings.from_environment(os.environ).models_dir, SMALL if chosen.small else FULL)
     name = re.sub(r"[^a-z0-9]+", "_", f"{chosen.device} {_card(place)['name']}".lower()).strip("_")
-    result: dict[str, Any] = {"card": _card(place), "small": chosen.small}
+    result: dict[str, Any] = {"card": _card(place), "small": chosen.small, "published_faces": PUBLISHED_FACES}
     for part in chosen.parts:
         print(f"{part} ...", file=sys.stderr)
         result[part] = PARTS[part](place)
@@ -161,17 +173,19 @@ def _rates(place: Place, session: Session, shape: tuple[int, ...]) -> dict[int, 
     return rates
 
 
-def measured_faces(place: Place) -> dict[str, Any]:
-    """JPEG files in, detected and embedded faces out, in the model server's pipeline: images a second, beside the limit
-    of the card, which is what the same runs of the networks take alone at their best batch sizes."""
+def measured_pipelines(place: Place) -> dict[str, Any]:
+    """JPEG files in, answers out, through the model server's own code: pictures a second, beside the limit of the card,
+    which is what the same runs of the networks take alone at their best batch sizes."""
     files = [path.read_bytes() for path in sorted(PICTURES.glob("*.jpg"))]
-    settings = ModelServerSettings("", place.models, PACK, device=place.engine, threads=_threads())
-    loaded = networks.load(settings).faces
+    loaded = networks.load(ModelServerSettings("", place.models, PACK, device=place.engine, threads=_threads()))
+    return {name: _pipeline(place, files, loaded, work) for name, work in PIPELINES.items()}
 
+
+def _pipeline(place: Place, files: Sequence[bytes], loaded: Networks, work: Pipeline) -> dict[str, Any]:
     async def one(file: bytes, free: asyncio.Semaphore) -> None:
         async with free:
             pixels = await asyncio.get_running_loop().run_in_executor(loaded.chores, decode, file)
-            await find_faces(Picture(pixels), FacesRequest(embed="all"), loaded)
+            await work(Picture(pixels), loaded)
 
     async def all_of(count: int) -> float:
         free, begin = asyncio.Semaphore(UNDER_WAY), time.perf_counter()
@@ -181,15 +195,14 @@ def measured_faces(place: Place) -> dict[str, Any]:
     with _noted_items() as items:
         asyncio.run(all_of(len(files)))
     rates = [asyncio.run(all_of(place.size.pictures)) for _ in range(4)]
-    alone = {work: max(_rates(place, *work).values()) for work in items}
-    seconds = sum(count / alone[work] for work, count in items.items()) / len(files)
+    alone = {run: max(_rates(place, *run).values()) for run in items}
+    seconds = sum(count / alone[run] for run, count in items.items()) / len(files)
     rate = statistics.median(rates[1:])
     return {
         "per_second": rate,
         "networks_alone_per_second": 1 / seconds,
         "ratio": rate * seconds,
         "items_per_picture": sum(items.values()) / len(files),
-        "published_per_second": PUBLISHED_FACES,
     }
 
 
@@ -298,7 +311,7 @@ def _threads() -> int:
 
 PARTS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "networks": measured_networks,
-    "faces": measured_faces,
+    "pipelines": measured_pipelines,
     "decoding": measured_decoding,
     "search": measured_search,
 }

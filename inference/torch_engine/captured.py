@@ -17,8 +17,8 @@ from torch import Tensor
 from inference.torch_engine.program import Moved, Program
 
 MOST_SHAPES = 64
-"""Shapes of inputs that are remembered for one network, the latest. Only where pictures have many shapes, as the lines of
-a text recogniser, it is more than a dozen."""
+"""Shapes of inputs that are remembered for one network, the latest. Only where pictures have many shapes, as lines of
+text have, it is more than a dozen."""
 WARM_UP_RUNS = 2
 """Before a capture, for the libraries to choose their algorithms and make their workspaces."""
 

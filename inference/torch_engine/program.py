@@ -55,7 +55,12 @@ class Program:
             self._steps = _steps(simple)
         except ValueError as error:
             raise EngineUnavailable(f"{path.name} on PyTorch: {error}") from error
-        self._numbers = {name: value.tolist() for name, value in self._weights.items() if value.numel() < 64}
+        self._numbers = {
+            name: self._weights[name].tolist()
+            for step in self._steps
+            for place, name in enumerate(step.inputs)
+            if place in step.operator.host and name in self._weights
+        }
         self._placed: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def run(self, inputs: Sequence[Tensor], moved: Moved | None = None) -> list[Tensor]:

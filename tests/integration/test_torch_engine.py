@@ -2,7 +2,9 @@
 device `meta` and the CPU stand for it."""
 
 import io
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +15,6 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from test_inference_server import RunningServer
 
-from inference.client import InferenceClient
 from inference.engine import Session
 from inference.errors import EngineUnavailable
 from inference.images import decode
@@ -36,9 +37,11 @@ from inference.packs.store import network_path
 from inference.torch_engine import network
 from inference.torch_engine.network import TorchNetwork
 from inference.torch_engine.program import Program
-from inference.types import Pixels
+from inference.types import Face, Pixels
 
-PICTURES = sorted((Path(__file__).parents[2] / "openrek" / "pictures").glob("*.jpg"))
+PICTURES_FOLDER = Path(__file__).parents[2] / "openrek" / "pictures"
+PICTURES = sorted(PICTURES_FOLDER.glob("*.jpg"))
+PORTRAIT, PLAIN = (PICTURES_FOLDER / name for name in ("eileen_collins.jpg", "coffee.jpg"))
 TEXT = "OPEN 24 hours"
 SCALED = 1e-4
 """Largest difference in float32, see `difference`."""
@@ -96,8 +99,9 @@ INPUTS: dict[str, Callable[[], np.ndarray]] = {
 }
 """Batches of what the networks see."""
 
-HALF: dict[str, float] = {"body_pose": 0.02, "image_classifier": 0.02, "face_embedder": 0.01, "text_recognizer": 0.02}
-"""Largest difference in half precision; of the others it is below 0.005."""
+HALF: dict[str, float] = {"body_pose": 0.05, "object_detector": 0.03}
+"""Largest difference in half precision; of the others it is below 0.01. Points that are not there and boxes that two
+cells claim are what moves most."""
 
 
 def test_every_network_of_the_base_pack_is_compared() -> None:
@@ -105,8 +109,8 @@ def test_every_network_of_the_base_pack_is_compared() -> None:
 
 
 def difference(found: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> float:
-    """The largest, as a share of the largest value of its output, or of 0.1 where all are small. Of detections those that are likely count, in any
-    order; what is beyond them is a choice among zeros."""
+    """The largest, as a share of the largest value of its output, or of 0.1 where all are small. Of detections those
+    that are likely count, in any order; what is beyond them is a choice among zeros."""
     assert found.keys() == right.keys()
     if "detections" in right:
         found, right = ({"detections": _likely(one["detections"])} for one in (found, right))
@@ -127,8 +131,7 @@ def test_in_single_precision_a_network_gives_what_it_gives_on_onnx_runtime(model
     sessions = {device: Session(path, device, 1) for device in ("cpu", "torch-cpu")}
     assert sessions["torch-cpu"].input_names == sessions["cpu"].input_names
     assert sessions["torch-cpu"].output_names == sessions["cpu"].output_names
-    count = len(inputs)
-    for some in (inputs, inputs[::-1], inputs, inputs[: count - 1], inputs[1:], inputs[:1]):
+    for some in (inputs, inputs[::-1], inputs[:-1], inputs[:1]):
         right, found = (session.run([some]) for session in sessions.values())
         assert difference(found, right) < SCALED
 
@@ -138,13 +141,13 @@ def test_in_half_precision_a_network_stays_near(models_dir: Path, name: str) -> 
     path, inputs = network_path(models_dir, "base", name), INPUTS[name]()
     right = Session(path, "cpu", 1).run([inputs])
     half = TorchNetwork(path, "cpu", 1, torch.float16)
-    assert difference(dict(zip(half.output_names, half.run([inputs]), strict=True)), right) < HALF.get(name, 0.005)
+    assert difference(dict(zip(half.output_names, half.run([inputs]), strict=True)), right) < HALF.get(name, 0.01)
 
 
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_run_reads_nothing_back_from_its_device(models_dir: Path, name: str) -> None:
-    """The device `meta` has shapes and no contents, and refuses to give a value back, as a CUDA graph does. Nor is anything
-    taken from the host the second time."""
+    """The device `meta` has shapes and no contents, and refuses to give a value back, as a CUDA graph does. Nor is
+    anything taken from the host the second time."""
     program = Program(network_path(models_dir, "base", name), torch.device("meta"), torch.float16)
     inputs = torch.from_numpy(INPUTS[name]()).to("meta")
     with torch.inference_mode():
@@ -171,38 +174,60 @@ def test_without_a_cuda_device_it_says_so(models_dir: Path) -> None:
         Session(network_path(models_dir, "base", "iris"), "torch-cuda", 1)
 
 
-@pytest.mark.parametrize(("precision", "near"), [(torch.float32, 0.001), (torch.float16, 0.02)], ids=["single", "half"])
-def test_the_model_server_answers_on_pytorch_as_on_onnx_runtime(
-    models_dir: Path, service_folder: Path, monkeypatch: pytest.MonkeyPatch, precision: torch.dtype, near: float
+def test_without_pytorch_it_says_what_is_missing(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("inference.torch_engine")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(EngineUnavailable, match=r"torch-cpu: .*torch.*; the extra `cuda` brings PyTorch"):
+        Session(network_path(models_dir, "base", "iris"), "torch-cpu", 1)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of PORTRAIT, of PLAIN and of a sign."""
+
+    faces: tuple[Face, ...]
+    labels: dict[str, float]
+    text: list[str]
+
+
+def answers(server: RunningServer) -> Answers:
+    found = server.client.faces(PORTRAIT.read_bytes(), embed="all", attributes=("age_range", "gender")).faces
+    labels = server.client.labels(PLAIN.read_bytes()).labels
+    lines = server.client.text(_encoded(sign())).lines
+    return Answers(found, {one.name: one.confidence for one in labels}, [one.text for one in lines])
+
+
+@pytest.fixture(scope="module")
+def right(models_dir: Path, service_folder: Path) -> Answers:
+    with RunningServer(service_folder, models_dir) as server:
+        return answers(server)
+
+
+@pytest.mark.parametrize(("precision", "near"), [(torch.float32, 0.1), (torch.float16, 2.0)], ids=["single", "half"])
+def test_the_model_server_answers_as_on_onnx_runtime(
+    models_dir: Path,
+    service_folder: Path,
+    right: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: torch.dtype,
+    near: float,
 ) -> None:
-    """`near`: of probabilities and of boxes, 0..1."""
+    """`near`: of confidences, 0..100."""
     monkeypatch.setitem(network.PRECISION, "cpu", precision)
-    photographs, text = [path.read_bytes() for path in PICTURES], _encoded(sign())
-    answers = []
-    for device in ("cpu", "torch-cpu"):
-        with RunningServer(service_folder, models_dir, device=device) as server:
-            assert server.client.status()["device"] == device
-            answers.append(_answers(server.client, photographs, text))
-    (faces_right, labels_right, text_right), (faces_found, labels_found, text_found) = answers
-    for right, found in zip(faces_right, faces_found, strict=True):
-        assert len(right) == len(found)
-        for one, other in zip(right, found, strict=True):
-            assert one.confidence == pytest.approx(other.confidence, abs=100 * near)
-            assert float(np.dot(one.embedding, other.embedding)) > 1 - near
-            assert one.attributes.age_range == other.attributes.age_range or precision is not torch.float32
-            assert one.attributes.gender.value == other.attributes.gender.value
-    for right, found in zip(labels_right, labels_found, strict=True):
-        assert {name for name, confidence in right.items() if confidence > 60} <= found.keys()
-        assert {name for name, confidence in found.items() if confidence > 60} <= right.keys()
-        shared = right.keys() & found.keys()
-        assert max(abs(right[name] - found[name]) for name in shared) < 200 * near
-    assert TEXT in text_right and text_right == text_found
-
-
-def _answers(client: InferenceClient, photographs: list[bytes], text: bytes) -> tuple[list, list, list]:
-    found = [client.faces(data, embed="all", attributes=("age_range", "gender")).faces for data in photographs]
-    labels = [{one.name: one.confidence for one in client.labels(data).labels} for data in photographs]
-    return found, labels, [one.text for one in client.text(text).lines]
+    with RunningServer(service_folder, models_dir, device="torch-cpu") as server:
+        assert server.client.status()["device"] == "torch-cpu"
+        found = answers(server)
+    assert len(right.faces) == len(found.faces) == 1
+    for one, other in zip(right.faces, found.faces, strict=True):
+        assert other.confidence == pytest.approx(one.confidence, abs=near)
+        assert float(np.dot(one.embedding, other.embedding)) > 0.999
+        assert abs(one.attributes.age_range.low - other.attributes.age_range.low) <= 1
+        assert one.attributes.gender.value == other.attributes.gender.value
+    sure = {name: confidence for name, confidence in right.labels.items() if confidence > 60}
+    assert "Coffee" in sure or "Cup" in sure
+    assert {name: found.labels.get(name) for name in sure} == pytest.approx(sure, abs=near)
+    assert right.text == found.text == [TEXT]
 
 
 def _encoded(image: Pixels) -> bytes:
