@@ -44,9 +44,11 @@ def test_a_definition_that_fails_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """`openrek bench` itself is started, and refuses it."""
-    asked = ("--device", "cpu", "--small", "--results", str(tmp_path), "--parts", "decoding", "--bench", "astrology")
+    (tmp_path / "protocol.toml").write_text("title = 7")
+    monkeypatch.setattr(cuda, "FOLDER", tmp_path)
+    asked = ("--device", "cpu", "--small", "--results", str(tmp_path), "--parts", "decoding", "--bench", "protocol")
     assert run(monkeypatch, *asked) == 1
-    assert "not measured: astrology" in capsys.readouterr().err
+    assert "not measured: protocol" in capsys.readouterr().err
 
 
 def test_a_definition_runs_on_the_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -54,13 +56,15 @@ def test_a_definition_runs_on_the_device(monkeypatch: pytest.MonkeyPatch, tmp_pa
     called = []
 
     def fake(command: list[str], env: dict[str, str]) -> object:
-        called.append((command, env))
+        called.append((command, env, Path(command[command.index("--definition") + 1]).read_text()))
         return type("Done", (), {"returncode": 3})()
 
     monkeypatch.setattr(cuda.subprocess, "run", fake)
-    place = cuda.Place("cuda", tmp_path, cuda.FULL)
-    assert cuda._bench(place, "images_faces", "cuda_card_images_faces", tmp_path)
-    ((command, env),) = called
+    monkeypatch.setattr(cuda, "FOLDER", tmp_path)
+    (tmp_path / "images_faces.toml").write_text('title = "a"\ndevice = "cpu"\nrounds = 3\n')
+    assert cuda._bench(cuda.Place("cuda", tmp_path, cuda.FULL), "images_faces", "cuda_card_images_faces", tmp_path)
+    ((command, env, definition),) = called
     assert command[command.index("bench") + 1] == "images"
-    assert command[-3:] == ["cuda_card_images_faces", "--results", str(tmp_path)]
+    assert command[-4:] == ["--name", "cuda_card_images_faces", "--results", str(tmp_path)]
     assert (env["OPENREK_INFERENCE_DEVICE"], env["OPENREK_VECTORINDEX_DEVICE"]) == ("torch-cuda", "cuda")
+    assert definition == 'title = "a"\ndevice = "cuda"\nrounds = 3\n'
