@@ -1,10 +1,12 @@
-"""Where a network runs: an ONNX Runtime session on the CPU, on CUDA or through TensorRT, chosen by name.
+"""Where a network runs, chosen by name: ONNX Runtime on the CPU, on CUDA or through TensorRT, or PyTorch.
 
 Which device is used is configuration; the networks in `models/` see only `Session.run`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime
@@ -17,19 +19,56 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 
-PARALLEL_BATCHES = {"cpu": 2, "cuda": 1, "tensorrt": 1}
+TORCH_DEVICES = {"torch-cpu": "cpu", "torch-cuda": "cuda"}
+"""The devices on which PyTorch runs the networks, and the hardware that they stand for."""
+
+PARALLEL_BATCHES = {"cpu": 2, "cuda": 1, "tensorrt": 1, "torch-cpu": 1, "torch-cuda": 2}
 """Batches of one network under way at once. On the CPU a second caller fills the gaps between a session's parallel
-loops; one device stream runs one batch at a time."""
+loops; one device stream runs one batch at a time, but PyTorch's second one is being prepared meanwhile."""
+
+
+class Engine(Protocol):
+    """A loaded network as an engine holds it. Shapes have text where a size is free."""
+
+    input_names: list[str]
+    input_shapes: list[list[int | str]]
+    output_names: list[str]
+    metadata: Mapping[str, str]
+
+    def run(self, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]: ...
 
 
 class Session:
-    """One loaded network. `run` may be called from several threads at once."""
+    """One loaded network. `run` may be called from several threads at once.
+
+    `device`: the hardware by which a network chooses its batches: cpu, cuda or tensorrt.
+    """
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 1) -> None:
-        """Loads an ONNX file on a device of DEVICES with `threads` CPU threads.
+        """Loads an ONNX file on a device of DEVICES or TORCH_DEVICES with `threads` CPU threads.
 
         Raises EngineUnavailable when this machine or build lacks the device; it never falls back silently.
         """
+        open_engine = _on_torch if device in TORCH_DEVICES else OnnxRuntime
+        self._engine: Engine = open_engine(path, device, threads)
+        self.device = TORCH_DEVICES.get(device, device)
+        self.input_shapes = self._engine.input_shapes
+        self.input_names = self._engine.input_names
+        self.output_names = self._engine.output_names
+
+    def metadata(self, name: str) -> str:
+        """An entry that the file's maker put in. Raises KeyError."""
+        return str(self._engine.metadata[name])
+
+    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs one batch; `inputs` in the order of the network's inputs, outputs by name."""
+        return dict(zip(self.output_names, self._engine.run(inputs), strict=True))
+
+
+class OnnxRuntime:
+    """A network in an ONNX Runtime session."""
+
+    def __init__(self, path: Path, device: str, threads: int) -> None:
         providers = DEVICES[device]
         missing = set(providers) - set(onnxruntime.get_available_providers())
         if missing:
@@ -44,16 +83,22 @@ class Session:
         self._session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
         if self._session.get_providers()[0] != providers[0]:
             raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
-        self.device = device
         self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
+        self.metadata = self._session.get_modelmeta().custom_metadata_map
 
-    def metadata(self, name: str) -> str:
-        """An entry that the file's maker put in. Raises KeyError."""
-        return str(self._session.get_modelmeta().custom_metadata_map[name])
-
-    def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs one batch; `inputs` in the order of the network's inputs, outputs by name."""
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         feed = dict(zip(self.input_names, inputs, strict=True))
-        return dict(zip(self.output_names, self._session.run(None, feed), strict=True))
+        outputs: list[np.ndarray] = self._session.run(None, feed)
+        return outputs
+
+
+def _on_torch(path: Path, device: str, threads: int) -> Engine:
+    """PyTorch is loaded only here: it is large, and comes with the extra `cuda`."""
+    try:
+        network = import_module("inference.torch_engine.network")
+    except ModuleNotFoundError as error:
+        raise EngineUnavailable(f"{device}: {error}; the extra `cuda` brings PyTorch") from error
+    engine: Engine = network.TorchNetwork(path, TORCH_DEVICES[device], threads)
+    return engine

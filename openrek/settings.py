@@ -93,7 +93,11 @@ class Settings:
         "versions: names, or paths of catalogues.",
         "none",
     ] = ""
-    inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
+    inference_device: Annotated[
+        str,
+        "What the model server's networks run on: cpu, cuda or tensorrt through ONNX Runtime, torch-cuda (in half "
+        "precision) or torch-cpu through PyTorch (needs the extra `cuda`). See docs/gpu.md.",
+    ] = "cpu"
     inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
     inference_queue_limit: Annotated[
         int, "Pictures that the model server has in work; one more is answered with a throttling error."
@@ -296,7 +300,8 @@ def _check(settings: Settings) -> None:
     require("auth", settings.auth in ("sigv4", "none"), "sigv4 or none")
     if settings.auth == "none":
         require("host", _is_loopback(settings.host), "an address of this machine alone while OPENREK_AUTH is none")
-    require("inference_device", settings.inference_device in ("cpu", "cuda", "tensorrt"), "cpu, cuda or tensorrt")
+    devices = ("cpu", "cuda", "tensorrt", "torch-cpu", "torch-cuda")
+    require("inference_device", settings.inference_device in devices, "one of " + ", ".join(devices))
     require("vectorindex_device", settings.vectorindex_device in ("cpu", "cuda"), "cpu or cuda")
     for name in (
         "max_body_bytes",

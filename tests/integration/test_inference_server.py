@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from inference import networks, raw_frames, similarity
 from inference.client import InferenceClient
-from inference.engine import DEVICES, Session
+from inference.engine import DEVICES, TORCH_DEVICES, Session
 from inference.errors import (
     EngineUnavailable,
     ImageTooSmall,
@@ -333,8 +333,8 @@ def test_a_request_waits_for_a_server_that_is_being_started_again(
 def test_a_device_that_is_not_there_is_refused_never_replaced(models_dir: Path) -> None:
     """The same interface on every device; here only the CPU can run, so the others must say so."""
     path = network_path(models_dir, "base", "face_detector")
-    for device in DEVICES:
-        if device == "cpu":
+    for device in (*DEVICES, *TORCH_DEVICES):
+        if device.endswith("cpu"):
             assert Session(path, device, 1).device == "cpu"
         else:
             with pytest.raises(EngineUnavailable, match=device):
