@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from inference import cores
 from inference.errors import EngineUnavailable
 
 DEVICES: dict[str, tuple[str, ...]] = {
@@ -17,34 +18,23 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 
-PARALLEL_BATCHES = {"cpu": 2, "cuda": 1, "tensorrt": 1}
-"""Batches of one network under way at once. On the CPU a second caller fills the gaps between a session's parallel
-loops; one device stream runs one batch at a time."""
-
 
 class Session:
-    """One loaded network. `run` may be called from several threads at once."""
+    """One loaded network. `run` may be called from several threads at once.
+
+    On the CPU the items of a batch run one after the other: together they fall out of the cache and cost more. With
+    several `threads` the network is there twice: a run takes all threads when nothing else is at work, and one
+    otherwise, for a core that shares a run gets less done than one that has a run of its own.
+    """
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 1) -> None:
         """Loads an ONNX file on a device of DEVICES with `threads` CPU threads.
 
         Raises EngineUnavailable when this machine or build lacks the device; it never falls back silently.
         """
-        providers = DEVICES[device]
-        missing = set(providers) - set(onnxruntime.get_available_providers())
-        if missing:
-            raise EngineUnavailable(f"{device}: this ONNX Runtime build has no {', '.join(sorted(missing))}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
-        options.enable_cpu_mem_arena = False
-        # Idle threads that spin take the cores from decoding and from the other networks.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-        if self._session.get_providers()[0] != providers[0]:
-            raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
         self.device = device
+        self._session = _session(path, device, 1 if device == "cpu" else threads)
+        self._wide = _session(path, device, threads) if device == "cpu" and threads > 1 else self._session
         self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
@@ -56,4 +46,31 @@ class Session:
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Runs one batch; `inputs` in the order of the network's inputs, outputs by name."""
         feed = dict(zip(self.input_names, inputs, strict=True))
-        return dict(zip(self.output_names, self._session.run(None, feed), strict=True))
+        size = len(inputs[0])
+        if self.device != "cpu" or size == 1:
+            return self._run(feed)
+        singles = [self._run({name: values[n : n + 1] for name, values in feed.items()}) for n in range(size)]
+        return {name: np.concatenate([single[name] for single in singles]) for name in self.output_names}
+
+    def _run(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        session = self._session if cores.others_at_work() else self._wide
+        return dict(zip(self.output_names, session.run(None, feed), strict=True))
+
+
+def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
+    """Raises EngineUnavailable."""
+    providers = DEVICES[device]
+    missing = set(providers) - set(onnxruntime.get_available_providers())
+    if missing:
+        raise EngineUnavailable(f"{device}: this ONNX Runtime build has no {', '.join(sorted(missing))}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
+    options.enable_cpu_mem_arena = False
+    # Idle threads that spin take the cores from decoding and from the other networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    if session.get_providers()[0] != providers[0]:
+        raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
+    return session

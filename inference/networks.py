@@ -1,13 +1,13 @@
 """Every network of a pack, loaded, each behind its batch queue."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from inference import figures, similarity
 from inference.batcher import Batcher
-from inference.engine import PARALLEL_BATCHES
+from inference.cores import Cores
 from inference.models import (
     body_parts,
     body_pose,
@@ -51,9 +51,9 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class ModelServerSettings:
     """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
-    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
-    network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
-    are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of all
+    networks and the pixel work together. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once;
+    more are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
 
     url: str
     models_dir: Path
@@ -94,7 +94,7 @@ class Loader:
     def __init__(self, settings: ModelServerSettings) -> None:
         self.settings = settings
         self.pack = catalogue.load(settings.pack)
-        self.chores = ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels")
+        self.chores = Cores(settings.threads)
 
     def path(self, network: str) -> Path:
         """Raises packs.errors.ModelMissing."""
@@ -108,9 +108,14 @@ class Loader:
             return None
 
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
-        """With room for so many items for each picture that may be in work."""
+        """With room for so many items for each picture that may be in work.
+
+        On the CPU all networks share the cores with the pixel work; elsewhere each runs one batch at a time.
+        """
         limit = self.settings.queue_limit * per_picture
-        return Batcher(network.predict, network.max_batch, limit, PARALLEL_BATCHES[self.settings.device])
+        if self.settings.device == "cpu":
+            return Batcher(network.predict, network.max_batch, limit, self.settings.threads, self.chores)
+        return Batcher(network.predict, network.max_batch, limit)
 
 
 def load(settings: ModelServerSettings) -> Networks:

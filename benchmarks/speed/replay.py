@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from inference import networks
-from inference.batcher import Batcher
+from inference import cores, networks
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture
@@ -49,9 +48,10 @@ class Recording:
 
     def replay(self, picture: bytes) -> None:
         """Does all that was done for a picture again."""
-        decode(picture)
-        for call in self.calls[picture]:
-            call()
+        with cores.taken():
+            decode(picture)
+            for call in self.calls[picture]:
+                call()
 
 
 def record(operation: str, pictures: Sequence[bytes], models: Path, threads: int | None = None) -> Recording:
@@ -71,16 +71,13 @@ async def _run(pipeline: Pipeline, picture: bytes, loaded: Networks) -> None:
 
 @contextmanager
 def _written_down(chores: Executor) -> Iterator[list[Call]]:
+    """On the CPU networks and pixel work have the same threads."""
     calls: list[Call] = []
-    submit_chore, submit = chores.submit, Batcher.submit
+    submit = chores.submit
 
-    def chore(function: Callable[..., Any], *arguments: Any) -> Any:
+    def written_down(function: Callable[..., Any], *arguments: Any) -> Any:
         calls.append(lambda: function(*arguments))
-        return submit_chore(function, *arguments)
+        return submit(function, *arguments)
 
-    async def item(queue: Batcher[Any, Any], value: Any, key: Any = None) -> Any:
-        calls.append(lambda: queue._predict([value]))
-        return await submit(queue, value, key)
-
-    with mock.patch.object(chores, "submit", chore), mock.patch.object(Batcher, "submit", item):
+    with mock.patch.object(chores, "submit", written_down):
         yield calls

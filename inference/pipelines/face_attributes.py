@@ -12,7 +12,7 @@ import numpy as np
 from inference import attributes, face_geometry
 from inference.attribute_scores import UprightFace, upright_face
 from inference.attributes import Observed
-from inference.batcher import Batcher, together
+from inference.batcher import Batcher
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
 from inference.models import emotion, face_attributes
@@ -120,10 +120,15 @@ async def _geometries(
 ) -> list[FaceGeometry]:
     looks = await _looks(image, boxes, points, networks, run)
     crops = await run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
-    eyes = await together(_eye(crop, networks) for pair in crops for crop in pair)
+    shown = [crop for pair in crops for crop in pair if crop is not None]
+    found = iter(await networks.iris.submit_all([crop.pixels for crop in shown]))
+
+    def eye(crop: Crop | None) -> np.ndarray | None:
+        return None if crop is None else onto(next(found), crop.to_picture)
+
     return [
-        FaceGeometry(seen.mesh, (left, right), seen.found.presence)
-        for seen, left, right in zip(looks, eyes[::2], eyes[1::2], strict=True)
+        FaceGeometry(seen.mesh, (eye(left), eye(right)), seen.found.presence)
+        for seen, (left, right) in zip(looks, crops, strict=True)
     ]
 
 
@@ -134,7 +139,7 @@ async def _looks(
 
     async def look(crops: Callable[[], list[Crop]]) -> list[_Look]:
         cut = await run(crops)
-        found = await together(networks.mesh.submit(crop.pixels) for crop in cut)
+        found = await networks.mesh.submit_all([crop.pixels for crop in cut])
         return [_Look(crop, mesh) for crop, mesh in zip(cut, found, strict=True)]
 
     looks = await look(
@@ -170,10 +175,6 @@ def _is_unsure(box: np.ndarray, found: Mesh) -> bool:
     return bool(large and found.presence < face_geometry.SURE_PRESENCE)
 
 
-async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:
-    return None if crop is None else onto(await networks.iris.submit(crop.pixels), crop.to_picture)
-
-
 async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) -> Sequence[UprightFace | None]:
     return await run(
         lambda: [
@@ -187,15 +188,14 @@ async def _age_and_gender(
     image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
 ) -> Sequence[AgeAndGender | None]:
     crops = await run(partial(_crops, image, geometries, AGE_ENLARGEMENT, face_attributes.SIDE))
-    return await together(networks.age_and_gender.submit(crop.pixels) for crop in crops)
+    return await networks.age_and_gender.submit_all([crop.pixels for crop in crops])
 
 
 async def _emotions(
     image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
 ) -> Sequence[np.ndarray | None]:
     crops = await run(partial(_crops, image, geometries, 1.0, emotion.SIDE))
-    emotions: list[np.ndarray] = await together(networks.emotion.submit(crop.pixels) for crop in crops)
-    return emotions
+    return await networks.emotion.submit_all([crop.pixels for crop in crops])
 
 
 def _crops(image: Pixels, geometries: Sequence[FaceGeometry], enlargement: float, side: int) -> list[Crop]:

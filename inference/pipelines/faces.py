@@ -93,7 +93,7 @@ async def embed_crops(
     embedder = networks.embedder_of(face_model_version)
     loop = asyncio.get_running_loop()
     pixels = await loop.run_in_executor(networks.chores, lambda: [_decoded_crop(crop) for crop in crops])
-    return await together(embedder.submit(one) for one in pixels)
+    return await embedder.submit_all(pixels)
 
 
 async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
@@ -126,7 +126,7 @@ async def _embed(
 ) -> tuple[Face, ...]:
     wanted = [n for n, face in enumerate(faces) if not face.rejected]
     wanted = {"none": [], "largest": wanted[:1], "all": wanted}[which]
-    embeddings = dict(zip(wanted, await together(embedder.submit(crops[n]) for n in wanted), strict=True))
+    embeddings = dict(zip(wanted, await embedder.submit_all([crops[n] for n in wanted]), strict=True))
     return tuple(replace(face, embedding=embeddings.get(n)) for n, face in enumerate(faces))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference.batcher import Batcher, together
+from inference.batcher import Batcher
 from inference.models import body_parts, explicit_classifier
 from inference.models.body_parts import BodyParts
 from inference.models.explicit_classifier import Explicitness
@@ -85,7 +85,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 async def _explicitness(image: Pixels, networks: ModerationNetworks) -> Explicitness:
     """The mean over the views."""
     views = await asyncio.get_running_loop().run_in_executor(networks.chores, explicit_classifier.views, image)
-    seen = await together(networks.explicit.submit(view) for view in views)
+    seen = await networks.explicit.submit_all(views)
     return Explicitness(*np.mean([list(vars(one).values()) for one in seen], axis=0).tolist())
 
 

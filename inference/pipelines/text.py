@@ -41,7 +41,7 @@ async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
 
 async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
     boxes = await detect(image, networks)
-    read = await together(_read(image, box, networks) for box in boxes)
+    read = await _read(image, boxes, networks)
     height, width = image.shape[:2]
     return TextResult(width, height, lines(read, width, height))
 
@@ -77,24 +77,27 @@ def _boxes(maps: Sequence[np.ndarray], looks: Sequence[Crop]) -> list[TextBox]:
     return [box for found, seen in zip(maps, looks, strict=True) for box in text_boxes.find(found, seen.to_picture)]
 
 
-async def _read(image: Pixels, box: TextBox, networks: TextNetworks) -> tuple[TextBox, Reading]:
-    """What a box says, and the box as it is to be held for that."""
+async def _read(image: Pixels, boxes: Sequence[TextBox], networks: TextNetworks) -> list[tuple[TextBox, Reading]]:
+    """What each box says, and the box as it is to be held for that."""
     loop = asyncio.get_running_loop()
 
-    async def read(held: TextBox) -> tuple[TextBox, Reading]:
-        strip = await loop.run_in_executor(networks.chores, _strip, image, held)
-        return held, await networks.recognizer.submit(strip, key=strip.pixels.shape)
+    async def read(held: Sequence[TextBox]) -> list[tuple[TextBox, Reading]]:
+        strips = await loop.run_in_executor(networks.chores, lambda: [_strip(image, box) for box in held])
+        readings = await networks.recognizer.submit_all(strips, [strip.pixels.shape for strip in strips])
+        return list(zip(held, readings, strict=True))
 
-    async def is_upright(found: Reading) -> bool:
-        if certainty(found.scores) < SURE or text_boxes.is_on_end(box):
-            return False
-        glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
-        return await networks.orientation.submit(glimpse) < UPSIDE_DOWN
+    best = await read(boxes)
+    sure = [n for n, (box, found) in enumerate(best) if _is_sure(box, found)]
+    glimpses = await loop.run_in_executor(networks.chores, lambda: [_glimpse(image, boxes[n]) for n in sure])
+    turned = dict(zip(sure, await networks.orientation.submit_all(glimpses), strict=True))
+    doubted = [n for n in range(len(boxes)) if turned.get(n, 1.0) >= UPSIDE_DOWN]
+    for n, other in zip(doubted, await read([text_boxes.upside_down(boxes[n]) for n in doubted]), strict=True):
+        best[n] = max(best[n], other, key=lambda way: certainty(way[1].scores))
+    return best
 
-    best = await read(box)
-    if await is_upright(best[1]):
-        return best
-    return max(best, await read(text_boxes.upside_down(box)), key=lambda way: certainty(way[1].scores))
+
+def _is_sure(box: TextBox, found: Reading) -> bool:
+    return certainty(found.scores) >= SURE and not text_boxes.is_on_end(box)
 
 
 def _strip(image: Pixels, box: TextBox) -> Strip:
