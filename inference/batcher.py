@@ -7,12 +7,12 @@ item at once, a busy one finds all that queued up meanwhile (after text-embeddin
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
+from inference.cores import Cores
 from inference.errors import Overloaded
 
 Item = TypeVar("Item")
@@ -45,8 +45,8 @@ class _Work(Generic[Item, Answer]):
 class Batcher(Generic[Item, Answer]):
     """Gathers the items of many callers into batches for one network.
 
-    `predict` takes up to `max_batch` items and returns one answer for each, in order; it runs in one of `threads`,
-    which are its own where none are given. Only items with equal `key` (their shape) share a batch. At most
+    `predict` takes up to `max_batch` items and returns one answer for each, in order; it runs on one of `cores`,
+    on threads of its own where none are given. Only items with equal `key` (their shape) share a batch. At most
     `queue_limit` items wait; `parallel` batches run at once, and what waits is shared out among them. All methods
     belong to one event loop.
     """
@@ -57,15 +57,14 @@ class Batcher(Generic[Item, Answer]):
         max_batch: int,
         queue_limit: int,
         parallel: int = 1,
-        threads: Executor | None = None,
+        cores: Cores | None = None,
     ) -> None:
         self._predict = predict
         self._max_batch = max_batch
         self._queue_limit = queue_limit
         self._queue: deque[_Work[Item, Answer]] = deque()
         self._free_lanes = parallel
-        name = getattr(predict, "__qualname__", "batch")
-        self._threads = threads or ThreadPoolExecutor(parallel, thread_name_prefix=name)
+        self._cores = cores or Cores(parallel)
 
     @property
     def waiting(self) -> int:
@@ -93,16 +92,14 @@ class Batcher(Generic[Item, Answer]):
         try:
             return await call.done
         except BaseException:
-            self._queue = deque(work for work in self._queue if work.call is not call)
+            self._drop_settled()
             raise
 
     def _fill_lanes(self) -> None:
         while self._free_lanes and self._queue:
             batch = self._next_batch(min(self._max_batch, -(-len(self._queue) // self._free_lanes)))
             self._free_lanes -= 1
-            run = asyncio.get_running_loop().run_in_executor(
-                self._threads, self._predict, [work.item for work in batch]
-            )
+            run = self._cores.run(self._predict, [work.item for work in batch])
             run.add_done_callback(partial(self._hand_out, batch))
 
     def _next_batch(self, most: int) -> list[_Work[Item, Answer]]:
@@ -127,7 +124,12 @@ class Batcher(Generic[Item, Answer]):
             for work in batch:
                 if not work.call.done.done():
                     work.call.done.set_exception(error)
+            self._drop_settled()
         self._fill_lanes()
+
+    def _drop_settled(self) -> None:
+        """Takes out what nobody waits for any more: of calls that failed or were cancelled."""
+        self._queue = deque(work for work in self._queue if not work.call.done.done())
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:

@@ -18,6 +18,10 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 
+PARALLEL_BATCHES = {"cuda": 1, "tensorrt": 1}
+"""Batches of one network under way at once: a device stream runs one at a time. On the CPU there are as many,
+of whatever networks, as cores."""
+
 
 class Session:
     """One loaded network. `run` may be called from several threads at once.

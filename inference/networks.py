@@ -1,6 +1,5 @@
 """Every network of a pack, loaded, each behind its batch queue."""
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -8,6 +7,7 @@ from typing import Protocol, TypeVar
 from inference import figures, similarity
 from inference.batcher import Batcher
 from inference.cores import Cores
+from inference.engine import PARALLEL_BATCHES
 from inference.models import (
     body_parts,
     body_pose,
@@ -52,8 +52,9 @@ Result = TypeVar("Result")
 class ModelServerSettings:
     """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
     the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of all
-    networks and the pixel work together. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once;
-    more are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
+    networks and the pixel work together. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at
+    once; more are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come
+    next."""
 
     url: str
     models_dir: Path
@@ -85,7 +86,7 @@ class Networks:
     text: TextNetworks
     equipment: EquipmentNetworks
     persons: PersonNetworks
-    chores: Executor
+    chores: Cores
 
 
 class Loader:
@@ -114,8 +115,8 @@ class Loader:
         """
         limit = self.settings.queue_limit * per_picture
         if self.settings.device == "cpu":
-            return Batcher(network.predict, network.max_batch, limit, self.settings.threads, self.chores)
-        return Batcher(network.predict, network.max_batch, limit)
+            return Batcher(network.predict, network.max_batch, limit, self.chores.count, self.chores)
+        return Batcher(network.predict, network.max_batch, limit, PARALLEL_BATCHES[self.settings.device])
 
 
 def load(settings: ModelServerSettings) -> Networks:

@@ -8,10 +8,10 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from inference.cores import Cores
 from inference.images import decode
 from inference.types import Pixels
 
@@ -60,7 +60,7 @@ class Picture:
 class RecentPictures:
     """The pictures opened last, with `most_pixels` pixels in all. May be opened in several threads."""
 
-    def __init__(self, most_pixels: int, chores: Executor) -> None:
+    def __init__(self, most_pixels: int, chores: Cores) -> None:
         self._most_pixels = most_pixels
         self._chores = chores
         self._kept: OrderedDict[bytes, Picture] = OrderedDict()
@@ -69,7 +69,7 @@ class RecentPictures:
 
     async def open(self, data: bytes) -> Picture:
         """The picture of a JPEG or PNG file. Raises the errors of images.decode."""
-        return await asyncio.get_running_loop().run_in_executor(self._chores, self._open, data)
+        return await self._chores.run(self._open, data)
 
     def _open(self, data: bytes) -> Picture:
         key = hashlib.sha256(data).digest()

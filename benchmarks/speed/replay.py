@@ -8,14 +8,15 @@ inputs), second looks included. The networks are those of the server's code with
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from inference import cores, networks
+from inference.cores import Cores
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture
@@ -59,7 +60,7 @@ def record(operation: str, pictures: Sequence[bytes], models: Path, threads: int
     loaded = networks.load(ModelServerSettings("", models, threads=threads or os.cpu_count() or 1))
     recording = Recording()
     for picture in pictures:
-        with _written_down(loaded.chores) as calls:
+        with _written_down() as calls:
             asyncio.run(_run(PIPELINES[operation], picture, loaded))
         recording.calls[picture] = calls
     return recording
@@ -70,14 +71,14 @@ async def _run(pipeline: Pipeline, picture: bytes, loaded: Networks) -> None:
 
 
 @contextmanager
-def _written_down(chores: Executor) -> Iterator[list[Call]]:
-    """On the CPU networks and pixel work have the same threads."""
+def _written_down() -> Iterator[list[Call]]:
+    """All that is done on the cores meanwhile."""
     calls: list[Call] = []
-    submit = chores.submit
+    run = Cores.run
 
-    def written_down(function: Callable[..., Any], *arguments: Any) -> Any:
-        calls.append(lambda: function(*arguments))
-        return submit(function, *arguments)
+    def written_down(cores: Cores, work: Callable[..., Any], *given: Any) -> Any:
+        calls.append(partial(work, *given))
+        return run(cores, work, *given)
 
-    with mock.patch.object(chores, "submit", written_down):
+    with mock.patch.object(Cores, "run", written_down):
         yield calls

@@ -5,15 +5,14 @@ Covers come from the detector that the server's owner brought, where there is on
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 
 import numpy as np
 
 from inference import covers, figures
 from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.covers import Cover
 from inference.crops import Crop
 from inference.figures import Figure, Part
@@ -51,7 +50,7 @@ class EquipmentNetworks:
     own: OwnDetector | None
     faces: FaceNetworks
     scene: SceneNetworks
-    chores: Executor
+    chores: Cores
 
 
 async def find_equipment(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEquipmentResult:
@@ -94,9 +93,7 @@ async def _figures(
 async def _poses(
     image: Pixels, boxes: Sequence[np.ndarray] | np.ndarray, networks: EquipmentNetworks
 ) -> list[np.ndarray]:
-    crops = await asyncio.get_running_loop().run_in_executor(
-        networks.chores, lambda: [figures.pose_crop(image, box) for box in boxes]
-    )
+    crops = await networks.chores.run(lambda: [figures.pose_crop(image, box) for box in boxes])
     poses = await networks.pose.submit_all([crop.pixels for crop in crops])
     return [figures.in_picture(pose, crop) for pose, crop in zip(poses, crops, strict=True)]
 
@@ -114,14 +111,15 @@ async def _estimated(
     image: Pixels, found: Sequence[tuple[Figure, Sequence[Part]]], seen: Detections, networks: EquipmentNetworks
 ) -> list[list[list[Cover]]]:
     """What each part of each person looks to be covered with."""
-    run = partial(asyncio.get_running_loop().run_in_executor, networks.chores)
     shown = [(person, part) for person, parts in found for part in parts]
-    crops = await run(lambda: [_crop(image, *one, seen) for one in shown])
+    crops = await networks.chores.run(lambda: [_crop(image, *one, seen) for one in shown])
     named = [n for n, (_, part) in enumerate(shown) if part.name in ("head", "face")]
     classes = dict(
         zip(named, await networks.scene.classifier.submit_all([crops[n].pixels for n in named]), strict=True)
     )
-    judged = await run(lambda: [_cover(crops[n], classes.get(n), *one, seen) for n, one in enumerate(shown)])
+    judged = await networks.chores.run(
+        lambda: [_cover(crops[n], classes.get(n), *one, seen) for n, one in enumerate(shown)]
+    )
     worn = iter([[cover] if cover.probability >= LEAST else [] for cover in judged])
     return [list(islice(worn, len(parts))) for _, parts in found]
 
@@ -143,8 +141,8 @@ def _cover(crop: Crop, classes: Classes | None, person: Figure, part: Part, seen
     return covers.face_cover(crop, classes, seen.points[person.face])
 
 
-async def _items(image: Pixels, own: OwnDetector, chores: Executor) -> list[Item]:
-    fitted = await asyncio.get_running_loop().run_in_executor(chores, detector.fit, image, own.side)
+async def _items(image: Pixels, own: OwnDetector, chores: Cores) -> list[Item]:
+    fitted = await chores.run(detector.fit, image, own.side)
     return await own.queue.submit(fitted)
 
 

@@ -1,14 +1,13 @@
 """Text of one picture: look coarsely, look closely where text may be, read each box, put words and lines together."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
 from inference import text_boxes, text_regions
 from inference.batcher import Batcher, together
+from inference.cores import Cores
 from inference.crops import Crop
 from inference.models import text_orientation, text_recognizer
 from inference.models.text_recognizer import Reading, Strip
@@ -31,7 +30,7 @@ class TextNetworks:
     detector: Batcher[Pixels, np.ndarray]
     orientation: Batcher[Pixels, float]
     recognizer: Batcher[Strip, Reading]
-    chores: Executor
+    chores: Cores
 
 
 async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
@@ -48,10 +47,9 @@ async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
 
 async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
     """The boxes of all text. Raises Overloaded."""
-    loop = asyncio.get_running_loop()
 
     async def look_at_all(degrees: float) -> tuple[Crop, np.ndarray]:
-        seen = await loop.run_in_executor(networks.chores, text_regions.whole, image, degrees)
+        seen = await networks.chores.run(text_regions.whole, image, degrees)
         return seen, await _look(seen, networks)
 
     degrees = 0.0
@@ -62,11 +60,11 @@ async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
             break
         degrees += more
         first, probabilities = await look_at_all(degrees)
-    looks = await loop.run_in_executor(networks.chores, text_regions.close_looks, image, first, probabilities, degrees)
+    looks = await networks.chores.run(text_regions.close_looks, image, first, probabilities, degrees)
     if not looks:
         return text_boxes.find(probabilities, first.to_picture)
     maps = await together(_look(one, networks) for one in looks)
-    return await loop.run_in_executor(networks.chores, _boxes, maps, looks)
+    return await networks.chores.run(_boxes, maps, looks)
 
 
 async def _look(crop: Crop, networks: TextNetworks) -> np.ndarray:
@@ -79,16 +77,15 @@ def _boxes(maps: Sequence[np.ndarray], looks: Sequence[Crop]) -> list[TextBox]:
 
 async def _read(image: Pixels, boxes: Sequence[TextBox], networks: TextNetworks) -> list[tuple[TextBox, Reading]]:
     """What each box says, and the box as it is to be held for that."""
-    loop = asyncio.get_running_loop()
 
     async def read(held: Sequence[TextBox]) -> list[tuple[TextBox, Reading]]:
-        strips = await loop.run_in_executor(networks.chores, lambda: [_strip(image, box) for box in held])
+        strips = await networks.chores.run(lambda: [_strip(image, box) for box in held])
         readings = await networks.recognizer.submit_all(strips, [strip.pixels.shape for strip in strips])
         return list(zip(held, readings, strict=True))
 
     best = await read(boxes)
     sure = [n for n, (box, found) in enumerate(best) if _is_sure(box, found)]
-    glimpses = await loop.run_in_executor(networks.chores, lambda: [_glimpse(image, boxes[n]) for n in sure])
+    glimpses = await networks.chores.run(lambda: [_glimpse(image, boxes[n]) for n in sure])
     turned = dict(zip(sure, await networks.orientation.submit_all(glimpses), strict=True))
     doubted = [n for n in range(len(boxes)) if turned.get(n, 1.0) >= UPSIDE_DOWN]
     for n, other in zip(doubted, await read([text_boxes.upside_down(boxes[n]) for n in doubted]), strict=True):
