@@ -18,6 +18,9 @@ DEVICES: dict[str, tuple[str, ...]] = {
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"),
 }
 
+MOST_THREADS = 4
+"""Of one run on the CPU: these networks are small."""
+
 PARALLEL_BATCHES = {"cuda": 1, "tensorrt": 1}
 """Batches of one network under way at once: a device stream runs one at a time. On the CPU there are as many,
 of whatever networks, as cores."""
@@ -26,9 +29,8 @@ of whatever networks, as cores."""
 class Session:
     """One loaded network. `run` may be called from several threads at once.
 
-    On the CPU the items of a batch run one after the other: together they fall out of the cache and cost more. With
-    several `threads` the network is there twice: a run takes all threads when nothing else is at work, and one
-    otherwise, for a core that shares a run gets less done than one that has a run of its own.
+    On the CPU a network with several `threads` is there twice: a run takes them all when nothing else is at work, and
+    one otherwise, for cores that share a run get less done than cores with a run each.
     """
 
     def __init__(self, path: Path, device: str = "cpu", threads: int = 1) -> None:
@@ -38,6 +40,7 @@ class Session:
         """
         self.device = device
         self._session = _session(path, device, 1 if device == "cpu" else threads)
+        threads = min(threads, MOST_THREADS)
         self._wide = _session(path, device, threads) if device == "cpu" and threads > 1 else self._session
         self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
@@ -50,13 +53,6 @@ class Session:
     def run(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Runs one batch; `inputs` in the order of the network's inputs, outputs by name."""
         feed = dict(zip(self.input_names, inputs, strict=True))
-        size = len(inputs[0])
-        if self.device != "cpu" or size == 1:
-            return self._run(feed)
-        singles = [self._run({name: values[n : n + 1] for name, values in feed.items()}) for n in range(size)]
-        return {name: np.concatenate([single[name] for single in singles]) for name in self.output_names}
-
-    def _run(self, feed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         session = self._session if cores.others_at_work() else self._wide
         return dict(zip(self.output_names, session.run(None, feed), strict=True))
 

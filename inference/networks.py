@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import cv2
+
 from inference import figures, similarity
 from inference.batcher import Batcher
 from inference.cores import Cores
@@ -125,6 +127,8 @@ def load(settings: ModelServerSettings) -> Networks:
     Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
     one face-model version.
     """
+    # There is a thread for each core already; OpenCV's own would come on top.
+    cv2.setNumThreads(1)
     loader = Loader(settings)
     faces, seen = _faces(loader), _scene(loader)
     scores, probabilities = (
@@ -151,10 +155,10 @@ def _faces(loader: Loader) -> FaceNetworks:
         detector=queue(detector, 1),
         embedder=embedders[loader.pack.face_model_version],
         attributes=AttributeNetworks(
-            mesh=queue(face_mesh.load(path("face_mesh"), device, threads), CROPS_PER_PICTURE),
-            iris=queue(iris.load(path("iris"), device, threads), 2 * CROPS_PER_PICTURE),
+            mesh=queue(face_mesh.load(path("face_mesh"), device), CROPS_PER_PICTURE),
+            iris=queue(iris.load(path("iris"), device), 2 * CROPS_PER_PICTURE),
             age_and_gender=queue(face_attributes.load(path("face_attributes"), device, threads), CROPS_PER_PICTURE),
-            emotion=queue(emotion.load(path("emotion"), device, threads), CROPS_PER_PICTURE),
+            emotion=queue(emotion.load(path("emotion"), device), CROPS_PER_PICTURE),
         ),
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
@@ -217,7 +221,7 @@ def _text(loader: Loader) -> TextNetworks:
     path, queue = loader.path, loader.queue
     return TextNetworks(
         detector=queue(text_detector.load(path("text_detector"), device, threads), CROPS_PER_PICTURE),
-        orientation=queue(text_orientation.load(path("text_orientation"), device, threads), BOXES_PER_PICTURE),
+        orientation=queue(text_orientation.load(path("text_orientation"), device), BOXES_PER_PICTURE),
         recognizer=queue(text_recognizer.load(path("text_recognizer"), device, threads), BOXES_PER_PICTURE),
         chores=loader.chores,
     )

@@ -1,6 +1,7 @@
 """The entry of each process: its room's own entry, given the settings."""
 
 import argparse
+import os
 import socket
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -99,7 +100,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             pack=settings.model_pack,
             face_packs=settings.more_face_packs,
             device=settings.inference_device,
-            threads=settings.inference_threads,
+            threads=settings.inference_threads or len(os.sched_getaffinity(0)),
             queue_limit=settings.inference_queue_limit,
             queue_pixels=settings.inference_queue_megapixels * 1_000_000,
             kept_pixels=settings.inference_kept_megapixels * 1_000_000,

@@ -94,7 +94,9 @@ class Settings:
         "none",
     ] = ""
     inference_device: Annotated[str, "Device of the model server: cpu, cuda or tensorrt."] = "cpu"
-    inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
+    inference_threads: Annotated[
+        int | None, "CPU threads of all networks and the pixel work together.", "one for each core"
+    ] = None
     inference_queue_limit: Annotated[
         int, "Pictures that the model server has in work; one more is answered with a throttling error."
     ] = 64

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from inference.engine import Session
+from inference.planes import planes
 from inference.types import Pixels
 
 STRIDES = (8, 16, 32)
@@ -89,6 +90,8 @@ def turned_back(found: Detections, quarter_turns: int, width: int, height: int) 
 
     The order of the points stays that of the turned picture, in which the faces were upright.
     """
+    if not quarter_turns % 4:
+        return found
     corners = np.stack([found.boxes[:, :2], found.boxes[:, :2] + found.boxes[:, 2:]], axis=1)
     corners, points = (_turned_back(places, quarter_turns % 4, width, height) for places in (corners, found.points))
     low, high = corners.min(axis=1), corners.max(axis=1)
@@ -97,7 +100,7 @@ def turned_back(found: Detections, quarter_turns: int, width: int, height: int) 
 
 def preprocess(canvases: Sequence[Pixels]) -> np.ndarray:
     """RGB canvases of one shape to float32 [N, 3, H, W] BGR."""
-    return cv2.dnn.blobFromImages(canvases, swapRB=True)
+    return planes(canvases)
 
 
 def postprocess(outputs: dict[str, np.ndarray], canvas: Canvas) -> Detections:
