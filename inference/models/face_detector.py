@@ -90,8 +90,6 @@ def turned_back(found: Detections, quarter_turns: int, width: int, height: int) 
 
     The order of the points stays that of the turned picture, in which the faces were upright.
     """
-    if not quarter_turns % 4:
-        return found
     corners = np.stack([found.boxes[:, :2], found.boxes[:, :2] + found.boxes[:, 2:]], axis=1)
     corners, points = (_turned_back(places, quarter_turns % 4, width, height) for places in (corners, found.points))
     low, high = corners.min(axis=1), corners.max(axis=1)
