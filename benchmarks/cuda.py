@@ -189,7 +189,7 @@ def measured_pipelines(place: Place) -> dict[str, Any]:
 def _pipeline(place: Place, files: Sequence[bytes], loaded: Networks, work: Pipeline) -> dict[str, Any]:
     async def one(file: bytes, free: asyncio.Semaphore) -> None:
         async with free:
-            pixels = await asyncio.get_running_loop().run_in_executor(loaded.chores, decode, file)
+            pixels = await loaded.chores.run(decode, file)
             await work(Picture(pixels), loaded)
 
     async def all_of(count: int) -> float:

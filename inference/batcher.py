@@ -6,99 +6,130 @@ item at once, a busy one finds all that queued up meanwhile (after text-embeddin
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Hashable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
+from inference.cores import Cores
 from inference.errors import Overloaded
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
+@dataclass(eq=False)
+class _Call(Generic[Answer]):
+    """What a caller waits for: one answer for each of its items."""
+
+    answers: list[Any]
+    missing: int
+    done: "asyncio.Future[list[Answer]]"
+
+    def take(self, place: int, answer: Answer) -> None:
+        self.answers[place] = answer
+        self.missing -= 1
+        if not self.missing and not self.done.done():
+            self.done.set_result(self.answers)
+
+
 @dataclass(frozen=True, eq=False)
 class _Work(Generic[Item, Answer]):
     item: Item
     key: Hashable
-    answer: "asyncio.Future[Answer]"
+    call: _Call[Answer]
+    place: int
 
 
 class Batcher(Generic[Item, Answer]):
-    """Gathers single items of many callers into batches for one network.
+    """Gathers the items of many callers into batches for one network.
 
-    `predict` takes up to `max_batch` items and returns one answer for each, in order; it runs in a thread of its own.
-    Only items with equal `key` (their shape) share a batch. At most `queue_limit` items wait; `parallel` batches run
-    at once. All methods belong to one event loop.
+    `predict` takes up to `max_batch` items and returns one answer for each, in order; it runs on one of `cores`,
+    on threads of its own where none are given. Only items with equal `key` (their shape) share a batch. At most
+    `queue_limit` items wait; `parallel` batches run at once, and what waits is shared out among them. All methods
+    belong to one event loop.
     """
 
     def __init__(
-        self, predict: Callable[[list[Item]], list[Answer]], max_batch: int, queue_limit: int, parallel: int = 1
+        self,
+        predict: Callable[[list[Item]], list[Answer]],
+        max_batch: int,
+        queue_limit: int,
+        parallel: int = 1,
+        cores: Cores | None = None,
     ) -> None:
         self._predict = predict
         self._max_batch = max_batch
         self._queue_limit = queue_limit
         self._queue: deque[_Work[Item, Answer]] = deque()
         self._free_lanes = parallel
-        self._running: set[asyncio.Task[None]] = set()
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix=getattr(predict, "__qualname__", "batch"))
+        self._cores = cores or Cores(parallel)
 
     @property
     def waiting(self) -> int:
         return len(self._queue)
 
     async def submit(self, item: Item, key: Hashable = None) -> Answer:
-        """The answer for one item. Raises Overloaded at once when the queue is full, or what `predict` raised.
+        """The answer for one item. Raises what submit_all raises."""
+        return (await self.submit_all([item], [key]))[0]
 
-        Cancelling the call takes the item out of the queue if its batch has not begun.
+    async def submit_all(self, items: Sequence[Item], keys: Iterable[Hashable] = repeat(None)) -> list[Answer]:
+        """The answers for all items, in order. Raises Overloaded at once when the queue has no room for them, or what
+        `predict` raised.
+
+        Items whose batch has not begun leave the queue when the call is cancelled or has failed.
         """
-        if len(self._queue) >= self._queue_limit:
+        if not items:
+            return []
+        if len(self._queue) + len(items) > self._queue_limit:
             raise Overloaded(f"{len(self._queue)} items wait already")
-        work: _Work[Item, Answer] = _Work(item, key, asyncio.get_running_loop().create_future())
-        self._queue.append(work)
+        call: _Call[Answer] = _Call([None] * len(items), len(items), asyncio.get_running_loop().create_future())
+        self._queue.extend(
+            _Work(item, key, call, place) for place, (item, key) in enumerate(zip(items, keys, strict=False))
+        )
         self._fill_lanes()
         try:
-            return await work.answer
-        except asyncio.CancelledError:
-            if work in self._queue:
-                self._queue.remove(work)
+            return await call.done
+        except BaseException:
+            self._drop_settled()
             raise
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _fill_lanes(self) -> None:
         while self._free_lanes and self._queue:
-            batch = self._next_batch()
+            batch = self._next_batch(min(self._max_batch, -(-len(self._queue) // self._free_lanes)))
             self._free_lanes -= 1
-            task = asyncio.get_running_loop().create_task(self._run(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            run = self._cores.run(self._predict, [work.item for work in batch])
+            run.add_done_callback(partial(self._hand_out, batch))
 
-    def _next_batch(self) -> list[_Work[Item, Answer]]:
+    def _next_batch(self, most: int) -> list[_Work[Item, Answer]]:
         """The oldest item and all that may travel with it; others keep their place."""
         batch: list[_Work[Item, Answer]] = []
         passed: list[_Work[Item, Answer]] = []
-        while self._queue and len(batch) < self._max_batch:
+        while self._queue and len(batch) < most:
             work = self._queue.popleft()
             (batch if not batch or work.key == batch[0].key else passed).append(work)
         self._queue.extendleft(reversed(passed))
         return batch
 
-    async def _run(self, batch: list[_Work[Item, Answer]]) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            answers = await loop.run_in_executor(self._threads, self._predict, [work.item for work in batch])
-            for work, answer in zip(batch, answers, strict=True):
-                if not work.answer.done():
-                    work.answer.set_result(answer)
-        except Exception as error:
+    def _hand_out(self, batch: list[_Work[Item, Answer]], run: "asyncio.Future[list[Answer]]") -> None:
+        self._free_lanes += 1
+        if run.cancelled():  # the process ends
+            return
+        error = run.exception()
+        if error is None:
+            for work, answer in zip(batch, run.result(), strict=True):
+                work.call.take(work.place, answer)
+        else:
             for work in batch:
-                if not work.answer.done():
-                    work.answer.set_exception(error)
-        finally:
-            self._free_lanes += 1
-            self._fill_lanes()
+                if not work.call.done.done():
+                    work.call.done.set_exception(error)
+            self._drop_settled()
+        self._fill_lanes()
+
+    def _drop_settled(self) -> None:
+        """Takes out what nobody waits for any more: of calls that failed or were cancelled."""
+        self._queue = deque(work for work in self._queue if not work.call.done.done())
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Answer]]) -> list[Answer]:

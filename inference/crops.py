@@ -41,10 +41,10 @@ def cut(image: Pixels, centre: np.ndarray, size: tuple[float, float], degrees: f
 
 def onto(crop_points: np.ndarray, to_picture: np.ndarray) -> np.ndarray:
     """Points of a crop (float [N, 2] x, y or [N, 3] x, y, z in crop pixels) in picture pixels; z keeps x's scale."""
-    flat = crop_points[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
-    if crop_points.shape[1] == 2:
-        return np.asarray(flat, np.float64)
-    return np.hstack([flat, crop_points[:, 2:] * np.hypot(*to_picture[:, 0])])
+    placed = crop_points.astype(np.float64)
+    placed[:, :2] = placed[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
+    placed[:, 2:] *= math.hypot(*to_picture[:, 0])
+    return placed
 
 
 def _warp(image: Pixels, to_picture: np.ndarray, shape: tuple[int, int]) -> Pixels:

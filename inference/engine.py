@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime
 
+from inference import cores
 from inference.errors import EngineUnavailable
 
 DEVICES: dict[str, tuple[str, ...]] = {
@@ -22,9 +23,12 @@ DEVICES: dict[str, tuple[str, ...]] = {
 TORCH_DEVICES = {"torch-cpu": "cpu", "torch-cuda": "cuda"}
 """The devices on which PyTorch runs the networks, and the hardware that they stand for."""
 
-PARALLEL_BATCHES = {"cpu": 2, "cuda": 1, "tensorrt": 1, "torch-cpu": 1, "torch-cuda": 2}
-"""Batches of one network under way at once. On the CPU a second caller fills the gaps between a session's parallel
-loops; one device stream runs one batch at a time, but PyTorch's second one is being prepared meanwhile."""
+MOST_THREADS = 4
+"""Of one run on the CPU: these networks are small."""
+
+PARALLEL_BATCHES = {"cuda": 1, "tensorrt": 1, "torch-cpu": 1, "torch-cuda": 2}
+"""Batches of one network under way at once: a device stream runs one at a time, but PyTorch's second one is being
+prepared meanwhile. On the CPU there are as many, of whatever networks, as cores."""
 
 
 class Engine(Protocol):
@@ -66,32 +70,44 @@ class Session:
 
 
 class OnnxRuntime:
-    """A network in an ONNX Runtime session."""
+    """A network in an ONNX Runtime session.
+
+    On the CPU a network with several `threads` is there twice: a run takes them all when nothing else is at work, and
+    one otherwise, for cores that share a run get less done than cores with a run each.
+    """
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
-        providers = DEVICES[device]
-        missing = set(providers) - set(onnxruntime.get_available_providers())
-        if missing:
-            raise EngineUnavailable(f"{device}: this ONNX Runtime build has no {', '.join(sorted(missing))}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
-        options.enable_cpu_mem_arena = False
-        # Idle threads that spin take the cores from decoding and from the other networks.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
-        if self._session.get_providers()[0] != providers[0]:
-            raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
+        self._session = _session(path, device, 1 if device == "cpu" else threads)
+        threads = min(threads, MOST_THREADS)
+        self._wide = _session(path, device, threads) if device == "cpu" and threads > 1 else self._session
         self.input_shapes = [node.shape for node in self._session.get_inputs()]
         self.input_names = [node.name for node in self._session.get_inputs()]
         self.output_names = [node.name for node in self._session.get_outputs()]
         self.metadata = self._session.get_modelmeta().custom_metadata_map
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        feed = dict(zip(self.input_names, inputs, strict=True))
-        outputs: list[np.ndarray] = self._session.run(None, feed)
+        session = self._session if cores.others_at_work() else self._wide
+        outputs: list[np.ndarray] = session.run(None, dict(zip(self.input_names, inputs, strict=True)))
         return outputs
+
+
+def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSession:
+    """Raises EngineUnavailable."""
+    providers = DEVICES[device]
+    missing = set(providers) - set(onnxruntime.get_available_providers())
+    if missing:
+        raise EngineUnavailable(f"{device}: this ONNX Runtime build has no {', '.join(sorted(missing))}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
+    options.enable_cpu_mem_arena = False
+    # Idle threads that spin take the cores from decoding and from the other networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+    if session.get_providers()[0] != providers[0]:
+        raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
+    return session
 
 
 def _on_torch(path: Path, device: str, threads: int) -> Engine:

@@ -100,8 +100,10 @@ def _check_size(picture: Image.Image, min_side: int, max_side: int) -> None:
 def _pixels(picture: Image.Image) -> Pixels:
     """A decoded picture as uint8 [H, W, 3] RGB."""
     width, height = picture.size
-    pixels = np.empty((height, width, 3), np.uint8)
     rows = max(1, BAND_PIXELS // width)
+    if rows >= height:
+        return np.asarray(_rgb(picture))
+    pixels = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, rows):
         pixels[top : top + rows] = np.asarray(_rgb(picture.crop((0, top, width, min(height, top + rows)))))
     return pixels

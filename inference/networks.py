@@ -1,12 +1,14 @@
 """Every network of a pack, loaded, each behind its batch queue."""
 
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import cv2
+
 from inference import figures, similarity
 from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.engine import PARALLEL_BATCHES
 from inference.models import (
     body_parts,
@@ -51,9 +53,10 @@ Result = TypeVar("Result")
 @dataclass(frozen=True)
 class ModelServerSettings:
     """`url`: unix:///path or http://host:port. `pack` and `face_packs` are names of packs or paths of catalogues; of
-    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of one
-    network, and of the pixel work. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at once; more
-    are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come next."""
+    the latter only the face embedders are loaded. `device`: a key of engine.DEVICES. `threads`: CPU threads of all
+    networks and the pixel work together. `queue_limit` pictures, with `queue_pixels` pixels in all, are in work at
+    once; more are refused. Decoded pictures with `kept_pixels` pixels in all are kept for the operations that come
+    next."""
 
     url: str
     models_dir: Path
@@ -85,7 +88,7 @@ class Networks:
     text: TextNetworks
     equipment: EquipmentNetworks
     persons: PersonNetworks
-    chores: Executor
+    chores: Cores
 
 
 class Loader:
@@ -94,7 +97,7 @@ class Loader:
     def __init__(self, settings: ModelServerSettings) -> None:
         self.settings = settings
         self.pack = catalogue.load(settings.pack)
-        self.chores = ThreadPoolExecutor(settings.threads, thread_name_prefix="pixels")
+        self.chores = Cores(settings.threads)
 
     def path(self, network: str) -> Path:
         """Raises packs.errors.ModelMissing."""
@@ -108,8 +111,13 @@ class Loader:
             return None
 
     def queue(self, network: Network[Item, Result], per_picture: int) -> Batcher[Item, Result]:
-        """With room for so many items for each picture that may be in work."""
+        """With room for so many items for each picture that may be in work.
+
+        On the CPU all networks share the cores with the pixel work; elsewhere each runs one batch at a time.
+        """
         limit = self.settings.queue_limit * per_picture
+        if self.settings.device == "cpu":
+            return Batcher(network.predict, network.max_batch, limit, self.chores.count, self.chores)
         return Batcher(network.predict, network.max_batch, limit, PARALLEL_BATCHES[self.settings.device])
 
 
@@ -119,6 +127,8 @@ def load(settings: ModelServerSettings) -> Networks:
     Raises packs.errors.UnknownPack, packs.errors.ModelMissing, errors.EngineUnavailable; ValueError when two packs have
     one face-model version.
     """
+    # There is a thread for each core already; OpenCV's own would come on top.
+    cv2.setNumThreads(1)
     loader = Loader(settings)
     faces, seen = _faces(loader), _scene(loader)
     scores, probabilities = (
@@ -145,10 +155,10 @@ def _faces(loader: Loader) -> FaceNetworks:
         detector=queue(detector, 1),
         embedder=embedders[loader.pack.face_model_version],
         attributes=AttributeNetworks(
-            mesh=queue(face_mesh.load(path("face_mesh"), device, threads), CROPS_PER_PICTURE),
-            iris=queue(iris.load(path("iris"), device, threads), 2 * CROPS_PER_PICTURE),
+            mesh=queue(face_mesh.load(path("face_mesh"), device), CROPS_PER_PICTURE),
+            iris=queue(iris.load(path("iris"), device), 2 * CROPS_PER_PICTURE),
             age_and_gender=queue(face_attributes.load(path("face_attributes"), device, threads), CROPS_PER_PICTURE),
-            emotion=queue(emotion.load(path("emotion"), device, threads), CROPS_PER_PICTURE),
+            emotion=queue(emotion.load(path("emotion"), device), CROPS_PER_PICTURE),
         ),
         calibration=similarity.of_pack(loader.settings.pack),
         chores=loader.chores,
@@ -211,7 +221,7 @@ def _text(loader: Loader) -> TextNetworks:
     path, queue = loader.path, loader.queue
     return TextNetworks(
         detector=queue(text_detector.load(path("text_detector"), device, threads), CROPS_PER_PICTURE),
-        orientation=queue(text_orientation.load(path("text_orientation"), device, threads), BOXES_PER_PICTURE),
+        orientation=queue(text_orientation.load(path("text_orientation"), device), BOXES_PER_PICTURE),
         recognizer=queue(text_recognizer.load(path("text_recognizer"), device, threads), BOXES_PER_PICTURE),
         chores=loader.chores,
     )

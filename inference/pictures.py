@@ -5,12 +5,13 @@ A picture that goes through several operations is decoded once and seen by each 
 
 import asyncio
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from inference.cores import Cores
 from inference.images import decode
 from inference.types import Pixels
 
@@ -57,24 +58,28 @@ class Picture:
 
 
 class RecentPictures:
-    """The pictures opened last, with `most_pixels` pixels in all. All methods belong to one event loop."""
+    """The pictures opened last, with `most_pixels` pixels in all. May be opened in several threads."""
 
-    def __init__(self, most_pixels: int, chores: Executor) -> None:
+    def __init__(self, most_pixels: int, chores: Cores) -> None:
         self._most_pixels = most_pixels
         self._chores = chores
         self._kept: OrderedDict[bytes, Picture] = OrderedDict()
         self._pixels = 0
+        self._lock = threading.Lock()
 
     async def open(self, data: bytes) -> Picture:
         """The picture of a JPEG or PNG file. Raises the errors of images.decode."""
-        loop = asyncio.get_running_loop()
-        key = await loop.run_in_executor(self._chores, _digest, data)
-        picture = self._kept.get(key)
-        if picture is None:
-            picture = Picture(await loop.run_in_executor(self._chores, decode, data))
+        return await self._chores.run(self._open, data)
+
+    def _open(self, data: bytes) -> Picture:
+        key = hashlib.sha256(data).digest()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        picture = Picture(decode(data))
+        with self._lock:
             self._keep(key, picture)
-        else:
-            self._kept.move_to_end(key)
         return picture
 
     def _keep(self, key: bytes, picture: Picture) -> None:
@@ -86,10 +91,6 @@ class RecentPictures:
         while self._pixels > self._most_pixels:
             _, oldest = self._kept.popitem(last=False)
             self._pixels -= _size(oldest)
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
 
 
 def _size(picture: Picture) -> int:

@@ -99,7 +99,7 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
             pack=settings.model_pack,
             face_packs=settings.more_face_packs,
             device=settings.inference_device,
-            threads=settings.inference_threads,
+            threads=settings.inference_threads or len(os.sched_getaffinity(0)),
             queue_limit=settings.inference_queue_limit,
             queue_pixels=settings.inference_queue_megapixels * 1_000_000,
             kept_pixels=settings.inference_kept_megapixels * 1_000_000,

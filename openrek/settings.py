@@ -98,7 +98,9 @@ class Settings:
         "What the model server's networks run on: cpu, cuda or tensorrt through ONNX Runtime, torch-cuda (in half "
         "precision) or torch-cpu through PyTorch (needs the extra `cuda`). See docs/gpu.md.",
     ] = "cpu"
-    inference_threads: Annotated[int, "CPU threads of each network, and of the pixel work."] = 2
+    inference_threads: Annotated[
+        int | None, "CPU threads of all networks and the pixel work together.", "one for each core"
+    ] = None
     inference_queue_limit: Annotated[
         int, "Pictures that the model server has in work; one more is answered with a throttling error."
     ] = 64

@@ -9,16 +9,16 @@ is what a service adds: HTTP, signatures, JSON, rows in a database, the search a
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from benchmarks.speed.image_operations import ImageOperation
-from inference import memory, networks
-from inference.batcher import Batcher
+from inference import cores, memory, networks
+from inference.cores import Cores
 from inference.images import decode
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture
@@ -49,10 +49,11 @@ class Recording:
 
     def replay(self, pictures: Pictures) -> None:
         """Does all that was done for the pictures of a request again."""
-        for picture in pictures:
-            decode(picture)
-        for call in self.calls[pictures]:
-            call()
+        with cores.taken():
+            for picture in pictures:
+                decode(picture)
+            for call in self.calls[pictures]:
+                call()
 
 
 def load(models: Path, pack: str, threads: int | None = None) -> Networks:
@@ -68,7 +69,7 @@ def record(operation: ImageOperation, asked: Sequence[Pictures], loaded: Network
     """What an operation does for each request's pictures."""
     recording = Recording()
     for pictures in asked:
-        with _written_down(loaded.chores) as calls:
+        with _written_down() as calls:
             for asked_of_it, picture in zip(operation.asks, pictures, strict=True):
                 asyncio.run(_answer(asked_of_it, picture, loaded))
         recording.calls[pictures] = calls
@@ -93,17 +94,14 @@ async def _answer(asked: PictureRequest, data: bytes, loaded: Networks) -> objec
 
 
 @contextmanager
-def _written_down(chores: Executor) -> Iterator[list[Call]]:
+def _written_down() -> Iterator[list[Call]]:
+    """All that is done on the cores meanwhile."""
     calls: list[Call] = []
-    submit_chore, submit = chores.submit, Batcher.submit
+    run = Cores.run
 
-    def chore(function: Callable[..., Any], *arguments: Any) -> Any:
-        calls.append(lambda: function(*arguments))
-        return submit_chore(function, *arguments)
+    def written_down(cores: Cores, work: Callable[..., Any], *given: Any) -> Any:
+        calls.append(partial(work, *given))
+        return run(cores, work, *given)
 
-    async def item(queue: Batcher[Any, Any], value: Any, key: Any = None) -> Any:
-        calls.append(lambda: queue._predict([value]))
-        return await submit(queue, value, key)
-
-    with mock.patch.object(chores, "submit", chore), mock.patch.object(Batcher, "submit", item):
+    with mock.patch.object(Cores, "run", written_down):
         yield calls

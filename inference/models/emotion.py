@@ -26,8 +26,8 @@ class Emotion:
         return list(self._session.run([preprocess(batch)])["emotions"])
 
 
-def load(path: Path, device: str, threads: int) -> Emotion:
-    return Emotion(Session(path, device, threads))
+def load(path: Path, device: str) -> Emotion:
+    return Emotion(Session(path, device))
 
 
 def preprocess(crops: list[Pixels]) -> np.ndarray:

@@ -12,7 +12,8 @@ from inference.engine import Session
 from inference.types import Pixels
 
 SIDE = 224
-MAX_BATCH = {"cpu": 4, "cuda": 64, "tensorrt": 64}
+MAX_BATCH = {"cpu": 1, "cuda": 64, "tensorrt": 64}
+"""On the CPU, batches cost more per face than single runs."""
 
 
 @dataclass(frozen=True)

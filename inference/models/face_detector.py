@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from inference.engine import Session
+from inference.planes import planes
 from inference.types import Pixels
 
 STRIDES = (8, 16, 32)
@@ -97,7 +98,7 @@ def turned_back(found: Detections, quarter_turns: int, width: int, height: int) 
 
 def preprocess(canvases: Sequence[Pixels]) -> np.ndarray:
     """RGB canvases of one shape to float32 [N, 3, H, W] BGR."""
-    return cv2.dnn.blobFromImages(canvases, swapRB=True)
+    return planes(canvases)
 
 
 def postprocess(outputs: dict[str, np.ndarray], canvas: Canvas) -> Detections:

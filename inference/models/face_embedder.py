@@ -6,12 +6,12 @@ whose input is a face of 112 x 112 pixels, aligned as ArcFace's are; the catalog
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.engine import Session
 from inference.packs.catalogue import Input
+from inference.planes import planes
 from inference.types import Embedding, Pixels
 
 MAX_BATCH = {"cpu": 8, "cuda": 128, "tensorrt": 128}
@@ -37,7 +37,7 @@ def _blob(batch: list[Pixels], form: Input) -> NDArray[np.float32]:
     """Crops in the colours, range and layout of a network."""
     low, high = form.range
     scale = (high - low) / 255
-    blob = cv2.dnn.blobFromImages(batch, scale, mean=(-low / scale,) * 3, swapRB=form.colour == "BGR")
+    blob = planes(batch, -low / scale, scale, form.colour == "BGR")
     return np.asarray(blob if form.layout == "NCHW" else blob.transpose(0, 2, 3, 1), np.float32)
 
 

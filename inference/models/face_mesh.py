@@ -15,7 +15,8 @@ from inference.types import Pixels
 
 SIDE = 192
 POINTS = 468
-MAX_BATCH = {"cpu": 4, "cuda": 128, "tensorrt": 128}
+MAX_BATCH = {"cpu": 1, "cuda": 128, "tensorrt": 128}
+"""On the CPU, batches cost more per face than single runs, and several threads more than one (docs/performance.md)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class FaceMesh:
         return postprocess(self._session.run([preprocess(batch)]))
 
 
-def load(path: Path, device: str, threads: int) -> FaceMesh:
-    return FaceMesh(Session(path, device, threads))
+def load(path: Path, device: str) -> FaceMesh:
+    return FaceMesh(Session(path, device))
 
 
 def preprocess(crops: list[Pixels]) -> np.ndarray:

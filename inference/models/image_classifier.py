@@ -13,7 +13,8 @@ from inference.engine import Session
 from inference.types import Pixels
 
 SIDE = 260
-MAX_BATCH = {"cpu": 2, "cuda": 64, "tensorrt": 64}
+MAX_BATCH = {"cpu": 1, "cuda": 64, "tensorrt": 64}
+"""On the CPU, batches cost more per picture than single runs."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ class Iris:
         return list(postprocess(self._session.run([preprocess(batch)])))
 
 
-def load(path: Path, device: str, threads: int) -> Iris:
-    return Iris(Session(path, device, threads))
+def load(path: Path, device: str) -> Iris:
+    return Iris(Session(path, device))
 
 
 def preprocess(crops: list[Pixels]) -> np.ndarray:

@@ -7,10 +7,10 @@ the shrunken middle of a text line.
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from inference.engine import Session
+from inference.planes import planes
 from inference.types import Pixels
 
 GRID = 32
@@ -33,4 +33,4 @@ def load(path: Path, device: str, threads: int) -> TextDetector:
 
 def preprocess(pictures: list[Pixels]) -> np.ndarray:
     """RGB pictures of one shape to float32 [N, 3, H, W] BGR, -1..1."""
-    return cv2.dnn.blobFromImages(pictures, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+    return planes(pictures, mean=127.5, scale=1 / 127.5)

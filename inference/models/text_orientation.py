@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from inference.engine import Session
+from inference.planes import planes
 from inference.types import Pixels
 
 HEIGHT, WIDTH = 48, 192
@@ -26,8 +27,8 @@ class TextOrientation:
         return [float(answer[1]) for answer in answers]
 
 
-def load(path: Path, device: str, threads: int) -> TextOrientation:
-    return TextOrientation(Session(path, device, threads))
+def load(path: Path, device: str) -> TextOrientation:
+    return TextOrientation(Session(path, device))
 
 
 def glimpse(line: Pixels) -> Pixels:
@@ -42,4 +43,4 @@ def glimpse(line: Pixels) -> Pixels:
 
 def preprocess(lines: list[Pixels]) -> np.ndarray:
     """Lines to float32 [N, 3, 48, 192] BGR, -1..1."""
-    return cv2.dnn.blobFromImages(lines, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+    return planes(lines, mean=127.5, scale=1 / 127.5)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from inference.engine import Session
+from inference.planes import planes
 from inference.types import Pixels
 
 HEIGHT, STEP, GRID = 48, 8, 32
@@ -74,8 +75,7 @@ def strip(line: Pixels) -> Strip:
 
 def preprocess(strips: list[Strip]) -> np.ndarray:
     """Strips of one shape to float32 [N, 3, 48, W] BGR, -1..1."""
-    pixels = [one.pixels for one in strips]
-    return cv2.dnn.blobFromImages(pixels, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+    return planes([one.pixels for one in strips], mean=127.5, scale=1 / 127.5)
 
 
 def decode(steps: np.ndarray, length: int, characters: list[str]) -> Reading:

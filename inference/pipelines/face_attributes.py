@@ -1,18 +1,17 @@
 """The attributes of the faces of one picture: mesh and eyes first, then only the networks that were asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Protocol, TypeVar
 
 import numpy as np
 
 from inference import attributes, face_geometry
 from inference.attribute_scores import UprightFace, upright_face
 from inference.attributes import Observed
-from inference.batcher import Batcher, together
+from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.crops import Crop, onto
 from inference.face_geometry import FaceGeometry
 from inference.models import emotion, face_attributes
@@ -24,14 +23,6 @@ from inference.types import Face, Pixels
 AGE_ENLARGEMENT = 1.25
 """Of the mesh's rectangle, for the age and gender network; tighter crops are worse, looser ones no better."""
 UPRIGHT_SIDE = 224
-
-Result = TypeVar("Result")
-
-
-class Run(Protocol):
-    """Runs a function in a thread. A picture's faces go together: per face, the way there costs more than the work."""
-
-    def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +58,7 @@ async def describe(
     points: np.ndarray,
     asked: tuple[str, ...],
     networks: AttributeNetworks,
-    chores: Executor,
+    chores: Cores,
 ) -> list[Face]:
     """The faces with the mesh's landmarks and pose, and the asked attributes (names of attributes.ASKABLE, or "all").
 
@@ -89,7 +80,7 @@ async def describe(
             for face, seen in zip(faces, observed, strict=True)
         ]
 
-    return await asyncio.get_running_loop().run_in_executor(chores, described)
+    return await chores.run(described)
 
 
 async def observe(
@@ -98,15 +89,15 @@ async def observe(
     points: np.ndarray,
     wanted: frozenset[str],
     networks: AttributeNetworks,
-    chores: Executor,
+    chores: Cores,
 ) -> list[Observed]:
     """What the attributes `wanted` need of each face; `boxes` and `points` as in `describe`."""
-    run = partial(asyncio.get_running_loop().run_in_executor, chores)
-    geometries = await _geometries(image, boxes, points, networks, run)
+    geometries = await _geometries(image, boxes, points, networks, chores)
+    people_asked, emotions_asked = wanted & attributes.FROM_FACERES, wanted & attributes.FROM_EMOTION
     upright, people, emotions = await asyncio.gather(
-        _upright(image, geometries, run) if wanted & attributes.FROM_CROP else _nothing(geometries),
-        _age_and_gender(image, geometries, networks, run) if wanted & attributes.FROM_FACERES else _nothing(geometries),
-        _emotions(image, geometries, networks, run) if wanted & attributes.FROM_EMOTION else _nothing(geometries),
+        _upright(image, geometries, chores) if wanted & attributes.FROM_CROP else _nothing(geometries),
+        _age_and_gender(image, geometries, networks, chores) if people_asked else _nothing(geometries),
+        _emotions(image, geometries, networks, chores) if emotions_asked else _nothing(geometries),
     )
     return [Observed(*seen) for seen in zip(geometries, upright, people, emotions, strict=True)]
 
@@ -116,25 +107,30 @@ async def _nothing(geometries: Sequence[FaceGeometry]) -> Sequence[None]:
 
 
 async def _geometries(
-    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
+    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Cores
 ) -> list[FaceGeometry]:
-    looks = await _looks(image, boxes, points, networks, run)
-    crops = await run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
-    eyes = await together(_eye(crop, networks) for pair in crops for crop in pair)
+    looks = await _looks(image, boxes, points, networks, chores)
+    crops = await chores.run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
+    shown = [crop for pair in crops for crop in pair if crop is not None]
+    found = iter(await networks.iris.submit_all([crop.pixels for crop in shown]))
+
+    def eye(crop: Crop | None) -> np.ndarray | None:
+        return None if crop is None else onto(next(found), crop.to_picture)
+
     return [
-        FaceGeometry(seen.mesh, (left, right), seen.found.presence)
-        for seen, left, right in zip(looks, eyes[::2], eyes[1::2], strict=True)
+        FaceGeometry(seen.mesh, (eye(left), eye(right)), seen.found.presence)
+        for seen, (left, right) in zip(looks, crops, strict=True)
     ]
 
 
 async def _looks(
-    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, run: Run
+    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Cores
 ) -> list[_Look]:
     """The last look at each face: again where the crop was not upright. Each look is at all faces at once."""
 
     async def look(crops: Callable[[], list[Crop]]) -> list[_Look]:
-        cut = await run(crops)
-        found = await together(networks.mesh.submit(crop.pixels) for crop in cut)
+        cut = await chores.run(crops)
+        found = await networks.mesh.submit_all([crop.pixels for crop in cut])
         return [_Look(crop, mesh) for crop, mesh in zip(cut, found, strict=True)]
 
     looks = await look(
@@ -170,12 +166,8 @@ def _is_unsure(box: np.ndarray, found: Mesh) -> bool:
     return bool(large and found.presence < face_geometry.SURE_PRESENCE)
 
 
-async def _eye(crop: Crop | None, networks: AttributeNetworks) -> np.ndarray | None:
-    return None if crop is None else onto(await networks.iris.submit(crop.pixels), crop.to_picture)
-
-
-async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) -> Sequence[UprightFace | None]:
-    return await run(
+async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], chores: Cores) -> Sequence[UprightFace | None]:
+    return await chores.run(
         lambda: [
             upright_face(face_geometry.face_crop(image, geometry.mesh, 1.0, UPRIGHT_SIDE), geometry)
             for geometry in geometries
@@ -184,18 +176,17 @@ async def _upright(image: Pixels, geometries: Sequence[FaceGeometry], run: Run) 
 
 
 async def _age_and_gender(
-    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
+    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, chores: Cores
 ) -> Sequence[AgeAndGender | None]:
-    crops = await run(partial(_crops, image, geometries, AGE_ENLARGEMENT, face_attributes.SIDE))
-    return await together(networks.age_and_gender.submit(crop.pixels) for crop in crops)
+    crops = await chores.run(_crops, image, geometries, AGE_ENLARGEMENT, face_attributes.SIDE)
+    return await networks.age_and_gender.submit_all([crop.pixels for crop in crops])
 
 
 async def _emotions(
-    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, run: Run
+    image: Pixels, geometries: Sequence[FaceGeometry], networks: AttributeNetworks, chores: Cores
 ) -> Sequence[np.ndarray | None]:
-    crops = await run(partial(_crops, image, geometries, 1.0, emotion.SIDE))
-    emotions: list[np.ndarray] = await together(networks.emotion.submit(crop.pixels) for crop in crops)
-    return emotions
+    crops = await chores.run(_crops, image, geometries, 1.0, emotion.SIDE)
+    return await networks.emotion.submit_all([crop.pixels for crop in crops])
 
 
 def _crops(image: Pixels, geometries: Sequence[FaceGeometry], enlargement: float, side: int) -> list[Crop]:

@@ -1,8 +1,6 @@
 """Faces of one picture: detect, align, measure, describe, select, embed."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,6 +9,7 @@ import numpy as np
 from inference import quality
 from inference.alignment import CROP_SIDE, aligned_crop
 from inference.batcher import Batcher, together
+from inference.cores import Cores
 from inference.errors import InvalidImage, UnknownFaceModel
 from inference.images import decode
 from inference.models.face_detector import Canvas, Detections, brightened, fit, turned_back
@@ -48,7 +47,7 @@ class FaceNetworks:
     embedder: Batcher[Pixels, Embedding]
     attributes: AttributeNetworks
     calibration: Calibration
-    chores: Executor
+    chores: Cores
     embedders: Mapping[str, Batcher[Pixels, Embedding]]
     square: bool = False
 
@@ -65,9 +64,8 @@ class FaceNetworks:
 async def find_faces(picture: Picture, request: FacesRequest, networks: FaceNetworks) -> FacesResult:
     """All faces of a picture, largest first. Raises UnknownFaceModel, Overloaded."""
     embedder = networks.embedder_of(request.face_model_version)
-    loop = asyncio.get_running_loop()
     image, detections = picture.pixels, await detect(picture, networks)
-    faces, crops = await loop.run_in_executor(networks.chores, describe, image, detections, networks.calibration)
+    faces, crops = await networks.chores.run(describe, image, detections, networks.calibration)
     if request.attributes:
         faces = await face_attributes.describe(
             image,
@@ -82,7 +80,7 @@ async def find_faces(picture: Picture, request: FacesRequest, networks: FaceNetw
     selected = quality.select(faces, width, height, request.quality, request.max_faces)
     embedded = await _embed(selected, crops, request.embed, embedder)
     if request.crops:
-        embedded = await loop.run_in_executor(networks.chores, _with_crops, embedded, crops)
+        embedded = await networks.chores.run(_with_crops, embedded, crops)
     return FacesResult(width, height, embedded)
 
 
@@ -91,9 +89,8 @@ async def embed_crops(
 ) -> list[Embedding]:
     """Embeds aligned faces, PNG files of 112 x 112 pixels. Raises InvalidImage, UnknownFaceModel, Overloaded."""
     embedder = networks.embedder_of(face_model_version)
-    loop = asyncio.get_running_loop()
-    pixels = await loop.run_in_executor(networks.chores, lambda: [_decoded_crop(crop) for crop in crops])
-    return await together(embedder.submit(one) for one in pixels)
+    pixels = await networks.chores.run(lambda: [_decoded_crop(crop) for crop in crops])
+    return await embedder.submit_all(pixels)
 
 
 async def detect(picture: Picture, networks: FaceNetworks) -> Detections:
@@ -115,8 +112,8 @@ async def _detect(image: Pixels, networks: FaceNetworks) -> Detections:
 
 
 async def _look(image: Pixels, side: int, networks: FaceNetworks, quarter_turns: int = 0) -> Detections:
-    loop, (height, width) = asyncio.get_running_loop(), image.shape[:2]
-    canvas = await loop.run_in_executor(networks.chores, canvas_of, image, side, networks.square, quarter_turns)
+    height, width = image.shape[:2]
+    canvas = await networks.chores.run(canvas_of, image, side, networks.square, quarter_turns)
     found = await networks.detector.submit(canvas, key=canvas.pixels.shape)
     return turned_back(found, quarter_turns, width, height)
 
@@ -126,7 +123,7 @@ async def _embed(
 ) -> tuple[Face, ...]:
     wanted = [n for n, face in enumerate(faces) if not face.rejected]
     wanted = {"none": [], "largest": wanted[:1], "all": wanted}[which]
-    embeddings = dict(zip(wanted, await together(embedder.submit(crops[n]) for n in wanted), strict=True))
+    embeddings = dict(zip(wanted, await embedder.submit_all([crops[n] for n in wanted]), strict=True))
     return tuple(replace(face, embedding=embeddings.get(n)) for n, face in enumerate(faces))
 
 

@@ -4,13 +4,12 @@ A tagger is any network that has something to say of a whole picture in names of
 below; another one, such as an open-vocabulary network over all names, is one more entry of LabelNetworks.taggers.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from inference import image_properties, sightings
 from inference.batcher import together
+from inference.cores import Cores
 from inference.pictures import Picture
 from inference.pipelines import people, scene
 from inference.pipelines.faces import FaceNetworks
@@ -31,7 +30,7 @@ class LabelNetworks:
 
     taggers: tuple[Tagger, ...]
     finder: Tagger
-    chores: Executor
+    chores: Cores
 
 
 def of_pack(scenes: SceneNetworks, faces: FaceNetworks, scores: Curve, probabilities: Curve) -> LabelNetworks:
@@ -60,9 +59,8 @@ async def find_labels(picture: Picture, request: LabelsRequest, networks: LabelN
     labels = sightings.to_labels(said.values(), request.min_confidence) if request.labels else ()
     if not request.properties:
         return LabelsResult(labels)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(
-        networks.chores, _with_properties, picture.pixels, labels, said[networks.finder], request.max_colors
+    return await networks.chores.run(
+        _with_properties, picture.pixels, labels, said[networks.finder], request.max_colors
     )
 
 

@@ -1,12 +1,12 @@
 """What may be unwelcome in a picture: explicit and suggestive scenes, weapons, alcohol and the like."""
 
 import asyncio
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
-from inference.batcher import Batcher, together
+from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.models import body_parts, explicit_classifier
 from inference.models.body_parts import BodyParts
 from inference.models.explicit_classifier import Explicitness
@@ -29,7 +29,7 @@ class ModerationNetworks:
     explicit: Batcher[Pixels, Explicitness]
     body_parts: Batcher[Pixels, BodyParts] | None
     scene: SceneNetworks
-    chores: Executor
+    chores: Cores
 
 
 async def moderate(picture: Picture, networks: ModerationNetworks) -> ModerationResult:
@@ -84,13 +84,13 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 async def _explicitness(image: Pixels, networks: ModerationNetworks) -> Explicitness:
     """The mean over the views."""
-    views = await asyncio.get_running_loop().run_in_executor(networks.chores, explicit_classifier.views, image)
-    seen = await together(networks.explicit.submit(view) for view in views)
+    views = await networks.chores.run(explicit_classifier.views, image)
+    seen = await networks.explicit.submit_all(views)
     return Explicitness(*np.mean([list(vars(one).values()) for one in seen], axis=0).tolist())
 
 
 async def _body_parts(image: Pixels, networks: ModerationNetworks) -> BodyParts | None:
     if networks.body_parts is None:
         return None
-    fitted = await asyncio.get_running_loop().run_in_executor(networks.chores, body_parts.fit, image)
+    fitted = await networks.chores.run(body_parts.fit, image)
     return await networks.body_parts.submit(fitted)

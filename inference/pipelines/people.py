@@ -1,6 +1,5 @@
 """Who the people of a picture are, as labels: faces, groups, and what a person's face tells of age and gender."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 
 from inference.models.face_detector import Detections
@@ -65,8 +64,7 @@ async def _described(picture: Picture, detections: Detections, networks: FaceNet
     if not len(scores):
         return []
     kept, image = Detections(boxes, points, scores), picture.pixels
-    loop = asyncio.get_running_loop()
-    plain, _ = await loop.run_in_executor(networks.chores, faces.describe, image, kept, networks.calibration)
+    plain, _ = await networks.chores.run(faces.describe, image, kept, networks.calibration)
     asked = ("age_range", "gender")
     return await face_attributes.describe(image, plain, boxes, points, asked, networks.attributes, networks.chores)
 

@@ -1,13 +1,13 @@
 """Bodies and faces of one picture, as the tracker of a video wants them: with what tells a person again."""
 
 import asyncio
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from inference import appearance
+from inference.cores import Cores
 from inference.figures import Tile
 from inference.models.object_detector import CLASSES, Objects
 from inference.pictures import Picture
@@ -36,7 +36,7 @@ class PersonNetworks:
     scene: SceneNetworks
     faces: FaceNetworks
     scores: Curve
-    chores: Executor
+    chores: Cores
 
 
 async def find_persons(picture: Picture, request: PersonsRequest, networks: PersonNetworks) -> PersonsResult:
@@ -49,9 +49,8 @@ async def find_persons(picture: Picture, request: PersonsRequest, networks: Pers
         ),
         find_faces(picture, asked, networks.faces),
     )
-    loop = asyncio.get_running_loop()
-    bodies = await loop.run_in_executor(networks.chores, _bodies, picture.pixels, objects, networks.scores)
-    colours = await loop.run_in_executor(networks.chores, appearance.of_picture, picture.pixels)
+    bodies = await networks.chores.run(_bodies, picture.pixels, objects, networks.scores)
+    colours = await networks.chores.run(appearance.of_picture, picture.pixels)
     version = request.face_model_version or networks.faces.calibration.face_model_version
     return PersonsResult(width, height, bodies, tuple(map(_with_five_points, faces.faces)), colours, version)
 

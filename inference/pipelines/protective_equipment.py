@@ -5,17 +5,20 @@ Covers come from the detector that the server's owner brought, where there is on
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from inference import covers, figures
 from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.covers import Cover
+from inference.crops import Crop
 from inference.figures import Figure, Part
 from inference.models import protective_equipment_detector as detector
 from inference.models.face_detector import Detections
+from inference.models.image_classifier import Classes
 from inference.models.protective_equipment_detector import Fitted, Item
 from inference.pictures import Picture
 from inference.pipelines import faces, scene
@@ -47,7 +50,7 @@ class EquipmentNetworks:
     own: OwnDetector | None
     faces: FaceNetworks
     scene: SceneNetworks
-    chores: Executor
+    chores: Cores
 
 
 async def find_equipment(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEquipmentResult:
@@ -65,7 +68,7 @@ async def _find(picture: Picture, networks: EquipmentNetworks) -> ProtectiveEqui
     people = await _figures(picture.pixels, boxes, scores, seen, networks)
     found = [(person, _parts(person, seen, width, height, networks)) for person in people]
     if networks.own is None:
-        worn = await asyncio.gather(*(_estimated(picture.pixels, *one, seen, networks) for one in found))
+        worn = await _estimated(picture.pixels, found, seen, networks)
     else:
         worn = detected(found, await _items(picture.pixels, networks.own, networks.chores))
     return ProtectiveEquipmentResult(
@@ -90,11 +93,9 @@ async def _figures(
 async def _poses(
     image: Pixels, boxes: Sequence[np.ndarray] | np.ndarray, networks: EquipmentNetworks
 ) -> list[np.ndarray]:
-    async def look(box: np.ndarray) -> np.ndarray:
-        crop = await asyncio.get_running_loop().run_in_executor(networks.chores, figures.pose_crop, image, box)
-        return figures.in_picture(await networks.pose.submit(crop.pixels), crop)
-
-    return await asyncio.gather(*map(look, boxes))
+    crops = await networks.chores.run(lambda: [figures.pose_crop(image, box) for box in boxes])
+    poses = await networks.pose.submit_all([crop.pixels for crop in crops])
+    return [figures.in_picture(pose, crop) for pose, crop in zip(poses, crops, strict=True)]
 
 
 def _parts(person: Figure, seen: Detections, width: int, height: int, networks: EquipmentNetworks) -> list[Part]:
@@ -107,28 +108,41 @@ def _face_confidence(number: int, seen: Detections, networks: EquipmentNetworks)
 
 
 async def _estimated(
-    image: Pixels, person: Figure, parts: Sequence[Part], seen: Detections, networks: EquipmentNetworks
-) -> list[list[Cover]]:
-    judged = await asyncio.gather(*(_estimate(image, person, part, seen, networks) for part in parts))
-    return [[cover] if cover.probability >= LEAST else [] for cover in judged]
+    image: Pixels, found: Sequence[tuple[Figure, Sequence[Part]]], seen: Detections, networks: EquipmentNetworks
+) -> list[list[list[Cover]]]:
+    """What each part of each person looks to be covered with."""
+    shown = [(person, part) for person, parts in found for part in parts]
+    crops = await networks.chores.run(lambda: [_crop(image, *one, seen) for one in shown])
+    named = [n for n, (_, part) in enumerate(shown) if part.name in ("head", "face")]
+    classes = dict(
+        zip(named, await networks.scene.classifier.submit_all([crops[n].pixels for n in named]), strict=True)
+    )
+    judged = await networks.chores.run(
+        lambda: [_cover(crops[n], classes.get(n), *one, seen) for n, one in enumerate(shown)]
+    )
+    worn = iter([[cover] if cover.probability >= LEAST else [] for cover in judged])
+    return [list(islice(worn, len(parts))) for _, parts in found]
 
 
-async def _estimate(image: Pixels, person: Figure, part: Part, seen: Detections, networks: EquipmentNetworks) -> Cover:
-    run, classifier = asyncio.get_running_loop().run_in_executor, networks.scene.classifier
+def _crop(image: Pixels, person: Figure, part: Part, seen: Detections) -> Crop:
     if part.name == "head":
-        crop = await run(networks.chores, covers.head_crop, image, person)
-        classes = await classifier.submit(crop.pixels)
-        return await run(networks.chores, covers.head_cover, crop, classes, person)
+        return covers.head_crop(image, person)
     if part.name == "face":
-        crop = await run(networks.chores, covers.face_crop, image, seen.boxes[person.face])
-        classes = await classifier.submit(crop.pixels)
-        return await run(networks.chores, covers.face_cover, crop, classes, seen.points[person.face])
-    crop = await run(networks.chores, covers.hand_crop, image, part, person)
-    return await run(networks.chores, covers.hand_cover, crop, part)
+        return covers.face_crop(image, seen.boxes[person.face])
+    return covers.hand_crop(image, part, person)
 
 
-async def _items(image: Pixels, own: OwnDetector, chores: Executor) -> list[Item]:
-    fitted = await asyncio.get_running_loop().run_in_executor(chores, detector.fit, image, own.side)
+def _cover(crop: Crop, classes: Classes | None, person: Figure, part: Part, seen: Detections) -> Cover:
+    """`classes` are those of a head or a face, None for a hand."""
+    if classes is None:
+        return covers.hand_cover(crop, part)
+    if part.name == "head":
+        return covers.head_cover(crop, classes, person)
+    return covers.face_cover(crop, classes, seen.points[person.face])
+
+
+async def _items(image: Pixels, own: OwnDetector, chores: Cores) -> list[Item]:
+    fitted = await chores.run(detector.fit, image, own.side)
     return await own.queue.submit(fitted)
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from inference import figures
 from inference.batcher import Batcher
+from inference.cores import Cores
 from inference.figures import Tile
 from inference.models import image_classifier, object_detector
 from inference.models.image_classifier import Classes
@@ -24,7 +24,7 @@ class SceneNetworks:
 
     detector: Batcher[Pixels, Objects]
     classifier: Batcher[Pixels, Classes]
-    chores: Executor
+    chores: Cores
 
 
 async def objects(picture: Picture, networks: SceneNetworks) -> Objects:
@@ -61,6 +61,6 @@ async def classes(picture: Picture, networks: SceneNetworks) -> Classes:
 
 
 async def _ask(
-    image: Pixels, fit: Callable[[Pixels], Pixels], network: Batcher[Pixels, Answer], chores: Executor
+    image: Pixels, fit: Callable[[Pixels], Pixels], network: Batcher[Pixels, Answer], chores: Cores
 ) -> Answer:
-    return await network.submit(await asyncio.get_running_loop().run_in_executor(chores, fit, image))
+    return await network.submit(await chores.run(fit, image))

@@ -1,14 +1,13 @@
 """Text of one picture: look coarsely, look closely where text may be, read each box, put words and lines together."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
 from inference import text_boxes, text_regions
 from inference.batcher import Batcher, together
+from inference.cores import Cores
 from inference.crops import Crop
 from inference.models import text_orientation, text_recognizer
 from inference.models.text_recognizer import Reading, Strip
@@ -31,7 +30,7 @@ class TextNetworks:
     detector: Batcher[Pixels, np.ndarray]
     orientation: Batcher[Pixels, float]
     recognizer: Batcher[Strip, Reading]
-    chores: Executor
+    chores: Cores
 
 
 async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
@@ -41,17 +40,16 @@ async def find_text(picture: Picture, networks: TextNetworks) -> TextResult:
 
 async def _find(image: Pixels, networks: TextNetworks) -> TextResult:
     boxes = await detect(image, networks)
-    read = await together(_read(image, box, networks) for box in boxes)
+    read = await _read(image, boxes, networks)
     height, width = image.shape[:2]
     return TextResult(width, height, lines(read, width, height))
 
 
 async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
     """The boxes of all text. Raises Overloaded."""
-    loop = asyncio.get_running_loop()
 
     async def look_at_all(degrees: float) -> tuple[Crop, np.ndarray]:
-        seen = await loop.run_in_executor(networks.chores, text_regions.whole, image, degrees)
+        seen = await networks.chores.run(text_regions.whole, image, degrees)
         return seen, await _look(seen, networks)
 
     degrees = 0.0
@@ -62,11 +60,11 @@ async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
             break
         degrees += more
         first, probabilities = await look_at_all(degrees)
-    looks = await loop.run_in_executor(networks.chores, text_regions.close_looks, image, first, probabilities, degrees)
+    looks = await networks.chores.run(text_regions.close_looks, image, first, probabilities, degrees)
     if not looks:
         return text_boxes.find(probabilities, first.to_picture)
     maps = await together(_look(one, networks) for one in looks)
-    return await loop.run_in_executor(networks.chores, _boxes, maps, looks)
+    return await networks.chores.run(_boxes, maps, looks)
 
 
 async def _look(crop: Crop, networks: TextNetworks) -> np.ndarray:
@@ -77,24 +75,26 @@ def _boxes(maps: Sequence[np.ndarray], looks: Sequence[Crop]) -> list[TextBox]:
     return [box for found, seen in zip(maps, looks, strict=True) for box in text_boxes.find(found, seen.to_picture)]
 
 
-async def _read(image: Pixels, box: TextBox, networks: TextNetworks) -> tuple[TextBox, Reading]:
-    """What a box says, and the box as it is to be held for that."""
-    loop = asyncio.get_running_loop()
+async def _read(image: Pixels, boxes: Sequence[TextBox], networks: TextNetworks) -> list[tuple[TextBox, Reading]]:
+    """What each box says, and the box as it is to be held for that."""
 
-    async def read(held: TextBox) -> tuple[TextBox, Reading]:
-        strip = await loop.run_in_executor(networks.chores, _strip, image, held)
-        return held, await networks.recognizer.submit(strip, key=strip.pixels.shape)
+    async def read(held: Sequence[TextBox]) -> list[tuple[TextBox, Reading]]:
+        strips = await networks.chores.run(lambda: [_strip(image, box) for box in held])
+        readings = await networks.recognizer.submit_all(strips, [strip.pixels.shape for strip in strips])
+        return list(zip(held, readings, strict=True))
 
-    async def is_upright(found: Reading) -> bool:
-        if certainty(found.scores) < SURE or text_boxes.is_on_end(box):
-            return False
-        glimpse = await loop.run_in_executor(networks.chores, _glimpse, image, box)
-        return await networks.orientation.submit(glimpse) < UPSIDE_DOWN
+    best = await read(boxes)
+    sure = [n for n, (box, found) in enumerate(best) if _is_sure(box, found)]
+    glimpses = await networks.chores.run(lambda: [_glimpse(image, boxes[n]) for n in sure])
+    turned = dict(zip(sure, await networks.orientation.submit_all(glimpses), strict=True))
+    doubted = [n for n in range(len(boxes)) if turned.get(n, 1.0) >= UPSIDE_DOWN]
+    for n, other in zip(doubted, await read([text_boxes.upside_down(boxes[n]) for n in doubted]), strict=True):
+        best[n] = max(best[n], other, key=lambda way: certainty(way[1].scores))
+    return best
 
-    best = await read(box)
-    if await is_upright(best[1]):
-        return best
-    return max(best, await read(text_boxes.upside_down(box)), key=lambda way: certainty(way[1].scores))
+
+def _is_sure(box: TextBox, found: Reading) -> bool:
+    return certainty(found.scores) >= SURE and not text_boxes.is_on_end(box)
 
 
 def _strip(image: Pixels, box: TextBox) -> Strip:

@@ -117,6 +117,49 @@ def test_parallel_batches_run_side_by_side() -> None:
     asyncio.run(scenario())
 
 
+def test_the_items_of_a_call_are_shared_out_among_free_lanes_and_answered_in_order() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        network.gate.set()
+        batcher = Batcher(network.predict, max_batch=4, queue_limit=10, parallel=2)
+        assert await batcher.submit_all([2, 4, 6, 8, 10]) == [4, 8, 12, 16, 20]
+        assert sorted(map(len, network.batches)) == [2, 3]
+        assert await batcher.submit_all([]) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_failed_or_left_takes_all_its_items_with_it() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=10)
+        failing = asyncio.ensure_future(batcher.submit_all([-2, 4, 6]))
+        leaving = asyncio.ensure_future(batcher.submit_all([8, 10]))
+        staying = asyncio.ensure_future(batcher.submit_all([12, 14]))
+        await _until(lambda: network.batches == [[-2]])
+        leaving.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 4
+        network.gate.set()
+        with pytest.raises(ValueError, match="negative"):
+            await failing
+        assert await staying == [24, 28]
+        assert network.batches == [[-2], [12], [14]]
+
+    asyncio.run(scenario())
+
+
+def test_a_call_that_finds_no_room_for_all_its_items_leaves_none() -> None:
+    async def scenario() -> None:
+        network = GatedNetwork()
+        batcher = Batcher(network.predict, max_batch=1, queue_limit=2)
+        with pytest.raises(Overloaded):
+            await batcher.submit_all([2, 4, 6])
+        assert batcher.waiting == 0 and not network.batches
+
+    asyncio.run(scenario())
+
+
 def test_the_first_failure_is_raised_as_it_is_and_the_others_are_dropped() -> None:
     async def scenario() -> None:
         network = GatedNetwork()

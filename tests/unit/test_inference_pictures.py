@@ -1,11 +1,11 @@
 import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from inference.cores import Cores
 from inference.pictures import Picture, RecentPictures
 
 
@@ -87,14 +87,13 @@ def test_a_failure_reaches_all_and_is_not_kept() -> None:
 def test_the_oldest_pictures_make_room() -> None:
     async def scenario() -> None:
         files = [_file(10, shade) for shade in (0, 100, 200)]
-        with ThreadPoolExecutor(1) as chores:
-            recent = RecentPictures(2 * 10 * 10, chores)
-            first, second = [await recent.open(data) for data in files[:2]]
-            assert await recent.open(files[0]) is first
-            await recent.open(files[2])
-            assert await recent.open(files[0]) is first
-            again = await recent.open(files[1])
-            assert again is not second and (again.pixels == second.pixels).all()
+        recent = RecentPictures(2 * 10 * 10, Cores(1))
+        first, second = [await recent.open(data) for data in files[:2]]
+        assert await recent.open(files[0]) is first
+        await recent.open(files[2])
+        assert await recent.open(files[0]) is first
+        again = await recent.open(files[1])
+        assert again is not second and (again.pixels == second.pixels).all()
 
     asyncio.run(scenario())
 
@@ -102,10 +101,9 @@ def test_the_oldest_pictures_make_room() -> None:
 @pytest.mark.parametrize("most_pixels", [0, 99])
 def test_a_picture_larger_than_the_room_is_opened_all_the_same(most_pixels: int) -> None:
     async def scenario() -> None:
-        with ThreadPoolExecutor(1) as chores:
-            recent = RecentPictures(most_pixels, chores)
-            one, other = [await recent.open(_file(10, 7)) for _ in range(2)]
-            assert one is not other and one.pixels.shape == (10, 10, 3)
+        recent = RecentPictures(most_pixels, Cores(1))
+        one, other = [await recent.open(_file(10, 7)) for _ in range(2)]
+        assert one is not other and one.pixels.shape == (10, 10, 3)
 
     asyncio.run(scenario())
 
