@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.Image import Resampling
@@ -41,7 +42,8 @@ def frames(first: int = 0) -> Iterator[Pixels]:
     for number in itertools.count(first):
         scene = SCENES[number % len(SCENES)]
         for n in range(round(SCENE_SECONDS * RATE)):
-            yield np.asarray(scene(n), np.uint8)
+            drawn = np.asarray(scene(n), np.uint8)
+            yield drawn if scene is _credits else cv2.add(drawn, _texture())
 
 
 def _speaker(n: int) -> Image.Image:
@@ -73,6 +75,13 @@ def _credits(n: int) -> Image.Image:
     for number, line in enumerate(CREDITS):
         _say(canvas, (440, HEIGHT // 3 + 90 * number - 4 * n), line, 48)
     return canvas
+
+
+@cache
+def _texture() -> Pixels:
+    """What surfaces have and drawings lack; without it each frame could be one of text alone."""
+    spots = np.random.default_rng(0).normal(20, 15, (HEIGHT // 4, WIDTH // 4, 1)).repeat(3, 2).clip(0, 255)
+    return np.asarray(cv2.resize(spots.astype(np.uint8), (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 SCENES: tuple[Callable[[int], Image.Image], ...] = (_speaker, _street, _still_life, _credits)
