@@ -42,8 +42,8 @@ def frames(first: int = 0) -> Iterator[Pixels]:
     for number in itertools.count(first):
         scene = SCENES[number % len(SCENES)]
         for n in range(round(SCENE_SECONDS * RATE)):
-            drawn = np.asarray(scene(n), np.uint8)
-            yield drawn if scene is _credits else cv2.add(drawn, _texture())
+            drawn: Pixels = np.asarray(scene(n), np.uint8)
+            yield drawn if scene is _credits else np.asarray(cv2.add(drawn, _texture()), np.uint8)
 
 
 def _speaker(n: int) -> Image.Image:

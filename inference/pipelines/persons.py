@@ -21,9 +21,10 @@ from inference.types import Body, Box, Face, PersonsResult, Pixels
 HALF_SHARE = 0.6
 """Of a picture's long side. The detector may see two such halves besides the whole: of people of 80 pixels in 768 x 576
 it then finds 79 of 100, not 67, as surely; quarters find fewer (docs/accuracy.md, "People over time")."""
-LEAST_HINT, SMALL_SHARE = 0.15, 0.5
-"""A half is looked at when the detector says so much of somebody in it who is smaller than that share of the picture's
-short side: all of the halves that show people of 80 pixels in 576, few of those that show nobody or people near by."""
+LEAST_HINT, SURE_SCORE, SMALL_SHARE = 0.1, 0.5, 0.5
+"""A half is looked at for somebody in it whom the whole picture shows with the first score, but not with the second or
+smaller than that share of its short side. People of 80 pixels take all three looks; where few are there or they are
+near, 1.2 to 2.7 looks find the same people in five clips (docs/accuracy.md)."""
 LEAST_SCORE = 0.2
 HALF_MARGIN = 0.04
 """Of a half's side: whom it cuts off is boxed up to so far from its edge, and seen whole elsewhere."""
@@ -66,14 +67,14 @@ async def _look_for_bodies(picture: Picture, networks: SceneNetworks) -> Objects
 
 
 def is_worth_a_look(tile: Tile, whole: Objects, width: int, height: int) -> bool:
-    """Whether a part of a picture of that size, pixels, may show somebody small better than the whole does."""
+    """Whether a part of a picture of that size, pixels, may show somebody better than the whole does."""
     left, top, wide, high = tile
     chosen = (whole.classes == CLASSES.index("person")) & (whole.scores >= LEAST_HINT)
-    boxes = whole.boxes[chosen] * [width, height, width, height]
-    middles = boxes[:, :2] + boxes[:, 2:] / 2
-    inside = ((middles >= [left, top]) & (middles < [left + wide, top + high])).all(axis=1)
+    boxes, scores = whole.boxes[chosen] * [width, height, width, height], whole.scores[chosen]
+    ends = boxes[:, :2] + boxes[:, 2:]
+    inside = ((boxes[:, :2] >= [left, top]) & (ends <= [left + wide, top + high])).all(axis=1)
     small = boxes[:, 2:].max(axis=1) < SMALL_SHARE * min(width, height)
-    return bool((inside & small).any())
+    return bool((inside & (small | (scores < SURE_SCORE))).any())
 
 
 def halves(width: int, height: int) -> list[Tile]:

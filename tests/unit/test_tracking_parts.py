@@ -125,15 +125,17 @@ def test_halves_lie_in_the_picture_and_cover_it(width: int, height: int) -> None
 @pytest.mark.parametrize(
     ("box", "score", "name", "looked_at"),
     [
-        ((100, 300, 40, 90), 0.16, "person", [True, False]),
+        ((100, 300, 40, 90), 0.9, "person", [True, False]),
         ((380, 300, 40, 90), 0.9, "person", [True, True]),
-        ((700, 300, 40, 90), 0.16, "person", [False, True]),
-        ((100, 300, 40, 90), 0.14, "person", [False, False]),
-        ((100, 100, 150, 400), 0.9, "person", [False, False]),
+        ((700, 300, 40, 90), 0.11, "person", [False, True]),
+        ((100, 300, 40, 90), 0.09, "person", [False, False]),
+        ((100, 100, 150, 400), 0.51, "person", [False, False]),
+        ((100, 100, 150, 400), 0.49, "person", [True, False]),
+        ((250, 100, 350, 400), 0.49, "person", [False, False]),
         ((100, 300, 40, 90), 0.9, "dog", [False, False]),
     ],
 )
-def test_halves_are_looked_at_where_somebody_small_may_be(
+def test_halves_are_looked_at_where_they_may_show_somebody_better(
     box: tuple[int, ...], score: float, name: str, looked_at: list[bool]
 ) -> None:
     width, height = 800, 600
