@@ -23,8 +23,8 @@ HALF_SHARE = 0.6
 it then finds 79 of 100, not 67, as surely; quarters find fewer (docs/accuracy.md, "People over time")."""
 LEAST_HINT, SURE_SCORE, SMALL_SHARE = 0.1, 0.5, 0.5
 """A half is looked at for somebody in it whom the whole picture shows with the first score, but not with the second or
-smaller than that share of its short side. People of 80 pixels take all three looks; where few are there or they are
-near, 1.2 to 2.7 looks find the same people in five clips (docs/accuracy.md)."""
+smaller than that share of its short side. On the labelled clips that finds the same people at the same times as looking
+at both halves of every frame; people of 80 pixels still take all three looks."""
 LEAST_SCORE = 0.2
 HALF_MARGIN = 0.04
 """Of a half's side: whom it cuts off is boxed up to so far from its edge, and seen whole elsewhere."""
