@@ -170,6 +170,7 @@ def worker(chosen: argparse.Namespace, settings: Settings) -> int:
                 webhook_url=settings.webhook_url,
                 webhook_secret=settings.webhook_secret or "",
             ),
+            wake_workers=app.waker(settings.redis_url),
         )
         app.run(settings.redis_url, services, settings.log_level, chosen.name)
     return 0

@@ -142,6 +142,8 @@ def _plan(task: Task, job: Job, services: WorkerServices, lease: Lease) -> None:
         info = probe(file)
         bounds = [(part.start, part.end) for part in split(file, services.settings.part_seconds)]
     _write(services, lambda connection: job_tasks.planned(connection, task, wire.encode(info), bounds))
+    if len(bounds) > 1:
+        services.wake_workers()
 
 
 def _look(task: Task, job: Job, services: WorkerServices, lease: Lease) -> None:

@@ -1,6 +1,7 @@
 """What a worker's jobs use."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from inference.client import InferenceClient
@@ -36,7 +37,7 @@ class WorkerSettings:
 @dataclass(frozen=True)
 class WorkerServices:
     """The other parts, one of each per worker; all are safe to share between threads. Once `stopping` is set the worker
-    ends what it is doing."""
+    ends what it is doing. `wake_workers` has all workers look for tasks at once."""
 
     pool: Pool
     inference: InferenceClient
@@ -45,3 +46,4 @@ class WorkerServices:
     settings: WorkerSettings = WorkerSettings()
     notifications: Destinations = field(default_factory=Destinations)
     stopping: threading.Event = field(default_factory=threading.Event)
+    wake_workers: Callable[[], None] = lambda: None

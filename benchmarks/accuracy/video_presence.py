@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks import own_stack, record
-from benchmarks.speed.video import add_bucket, finished
+from benchmarks.video_jobs import add_bucket, finished
 
 EXAMPLE = "Example: python -m benchmarks.accuracy.video_presence ../shared/evaldata/video --save video_presence"
 FACES_TOLERANCE_MS = 250

@@ -1,197 +1,210 @@
-"""Jobs on videos against the limit: the same decoding and networks in a plain loop on the same cores.
+"""Jobs on videos, from Start… to SUCCEEDED, against the same decoding and networks in a plain loop on the same cores.
 
-The loop decodes the same frames with the same code and shows them to the pipelines in this process, one at a time and
-several at a time; the better of the two is the limit. Loop and service take turns, since machines drift. Each number of
-workers gets a stack of its own.
+Loop and jobs take turns, since machines drift. Each number of workers gets a stack of its own.
 """
 
-import argparse
-import asyncio
+import itertools
 import statistics
+import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from benchmarks import own_stack, record
-from inference import networks
+from benchmarks import video_jobs
+from benchmarks.endpoint import Endpoint
+from benchmarks.harness import targets
+from benchmarks.harness.definition import Definition
+from benchmarks.harness.kinds import Options, Plan
+from benchmarks.harness.runner import Case
+from benchmarks.harness.targets import OURS, Wanted
+from benchmarks.inputs import broadcasts
+from benchmarks.own_stack import Stack
+from benchmarks.speed import video_loop
+from inference import memory, networks
 from inference.networks import ModelServerSettings, Networks
-from inference.pictures import Picture
-from inference.pipelines.faces import find_faces
-from inference.pipelines.labels import find_labels
-from inference.pipelines.moderation import moderate
-from inference.pipelines.request import FacesRequest, LabelsRequest
-from inference.pipelines.text import find_text
-from inference.types import Pixels
-from inference.video.frames import frames
-from inference.video.types import Part
-from openrek.settings import Settings
-from storage import buckets
-from storage.database import open_pool
-from storage.tenant import Tenant
+from openrek.errors import OperatorError
 
-EXAMPLE = (
-    "Example: python -m benchmarks.speed.video ../shared/evaldata/video/clips/shots.mp4 --workers 1 2 --save video"
-)
-BUCKET = "clips"
-AT_ONCE = 4
-POLL_SECONDS = 0.05
-
-See = Callable[[Picture, Networks], Awaitable[object]]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of job: its operations without Start and Get, the setting of its frames per second, and what the model
-    server does with a frame."""
-
-    operation: str
-    frames_per_second: str
-    see: See
-
-
-FACES, LABELS = FacesRequest(attributes=("default",), min_side=1), LabelsRequest(min_confidence=50.0, min_side=1)
-KINDS = {
-    "labels": Kind(
-        "label_detection", "video_frames_per_second", lambda seen, loaded: find_labels(seen, LABELS, loaded.labels)
-    ),
-    "faces": Kind(
-        "face_detection", "video_frames_per_second", lambda seen, loaded: find_faces(seen, FACES, loaded.faces)
-    ),
-    "moderation": Kind(
-        "content_moderation",
-        "video_moderation_frames_per_second",
-        lambda seen, loaded: moderate(seen, loaded.moderation),
-    ),
-    "text": Kind("text_detection", "video_text_frames_per_second", lambda seen, loaded: find_text(seen, loaded.text)),
+COLLECTION = "openrek-bench-video"
+OPERATIONS: Mapping[str, str] = {
+    "labels": "label_detection",
+    "faces": "face_detection",
+    "moderation": "content_moderation",
+    "text": "text_detection",
+    "persons": "person_tracking",
+    "face_search": "face_search",
+    "celebrities": "celebrity_recognition",
+    "segments": "segment_detection",
 }
+"""By kind of job, as boto3 spells them without start and get."""
+MORE: Mapping[str, dict[str, Any]] = {
+    "face_search": {"CollectionId": COLLECTION},
+    "segments": {"SegmentTypes": ["SHOT", "TECHNICAL_CUE"]},
+}
+"""What their Start operations need beside a video."""
+AT_ONCE = (1, 4)
+"""Frames that the loop shows to the networks at a time."""
+REST_SHARE = 0.8
+"""Of the time that the loop took. So long nobody asks whether jobs have ended: that would cost what is measured."""
+FAR_POLL_SECONDS = 0.5
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.video", description=__doc__, epilog=EXAMPLE)
-    parser.add_argument("clips", type=Path, nargs="+", help="videos in one folder")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="default all")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="parts in work (default 1 2)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each (default %(default)s)")
-    parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
-    arguments = parser.parse_args()
-    result = {str(count): measure(arguments, count) for count in arguments.workers}
-    for count, rows in result.items():
-        for row in rows:
-            print(
-                f"{count} workers, {row['kind']:10s}: {row['job_frames_per_second']:6.1f} frames a second, "
-                f"loop {row['loop_frames_per_second']:6.1f}, ratio {row['ratio']:.2f}"
+@contextmanager
+def prepare(definition: Definition, options: Options) -> Iterator[Plan]:
+    """Each kind of job of the definition, with each number of workers; at endpoints that run already, each kind."""
+    kinds = list(definition.content["seconds"])
+    if unknown := set(kinds) - set(OPERATIONS):
+        raise OperatorError(f"kinds of jobs are {', '.join(OPERATIONS)}; not {', '.join(sorted(unknown))}")
+    with (_of_endpoints if options.wanted.endpoints else _of_own_stacks)(definition.content, options, kinds) as plan:
+        yield plan
+
+
+@contextmanager
+def _of_endpoints(asked: Mapping[str, Any], options: Options, kinds: Sequence[str]) -> Iterator[Plan]:
+    """Rates alone: nobody knows the cores there, nor how many frames are looked at."""
+    bucket, objects = asked.get("s3_bucket"), asked.get("s3_objects")
+    if not bucket or not objects:
+        raise OperatorError(
+            "An endpoint that runs already reads clips from a bucket, not from here: copy the definition, name the "
+            'bucket and the clips (s3_bucket = "...", s3_objects = ["...mp4"]), and give it with --definition. '
+            "Without --endpoint a stack of its own is measured."
+        )
+    with targets.opened(options.wanted) as found, ExitStack() as opened:
+        for place in found.endpoints.values():
+            if "face_search" in kinds:
+                opened.enter_context(_collection(place))
+        cases = [
+            Case(
+                {"endpoint": name, "kind": kind}, partial(_measured_far, place, kind, bucket, objects, asked["rounds"])
             )
-    if arguments.save:
-        print(f"saved {record.save(arguments.save, {'video': result})}")
-    return 0
+            for kind, (name, place) in itertools.product(kinds, found.endpoints.items())
+        ]
+        yield Plan(cases, {name: place.url for name, place in found.endpoints.items()})
 
 
-def measure(arguments: argparse.Namespace, workers: int) -> list[dict[str, Any]]:
-    """Medians over the rounds; a ratio is that of one round's job and loop."""
-    with (
-        tempfile.TemporaryDirectory(prefix="rek") as folder,
-        own_stack.serve(Path(folder), OPENREK_WORKER_PROCESSES=str(workers)) as stack,
-    ):
-        add_bucket(stack, arguments.clips[0].resolve().parent)
-        loaded = networks.load(ModelServerSettings("", stack.settings.models_dir, stack.settings.model_pack))
-        return [_measure_kind(name, arguments, stack, loaded) for name in arguments.kinds]
+def _measured_far(place: Endpoint, kind: str, bucket: str, objects: Sequence[str], rounds: int) -> dict[str, Any]:
+    client, more = place.client(), MORE.get(kind, {})
+    turns = [
+        video_jobs.timed(client, OPERATIONS[kind], objects, bucket, more, poll_seconds=FAR_POLL_SECONDS)
+        for _ in range(rounds)
+    ]
+    return {"times_real_time": statistics.median(length / took for took, length in turns)}
 
 
-def _measure_kind(name: str, arguments: argparse.Namespace, stack: own_stack.Stack, loaded: Networks) -> dict[str, Any]:
-    kind, client = KINDS[name], stack.endpoint.client()
-    per_second = getattr(stack.settings, kind.frames_per_second)
-    loops, jobs, ratios = [], [], []
-    for _ in tqdm(range(arguments.rounds + 1), desc=name, file=sys.stderr):
-        seen, alone = run_loop(arguments.clips, per_second, kind.see, loaded, 1)
-        limit = seen / min(alone, run_loop(arguments.clips, per_second, kind.see, loaded, AT_ONCE)[1])
-        reached = seen / run_jobs(client, kind.operation, [clip.name for clip in arguments.clips])
-        loops.append(limit)
-        jobs.append(reached)
-        ratios.append(reached / limit)
-    # The first round warms both up.
-    return {
-        "kind": name,
-        "frames": seen,
-        "loop_frames_per_second": statistics.median(loops[1:]),
-        "job_frames_per_second": statistics.median(jobs[1:]),
-        "ratio": statistics.median(ratios[1:]),
-    }
+@contextmanager
+def _of_own_stacks(asked: Mapping[str, Any], options: Options, kinds: Sequence[str]) -> Iterator[Plan]:
+    with tempfile.TemporaryDirectory(prefix="rek") as folder, ExitStack() as opened:
+        clips = _clips(asked, options.data, kinds, Path(folder))
+        stage = _Stage(options.wanted, next(iter(clips.values()))[0].parent)
+        opened.callback(stage.close)
+        cases = [
+            Case(
+                {"endpoint": OURS, "kind": kind, "workers": workers},
+                partial(_measured, stage, kind, workers, clips[kind], asked["rounds"]),
+            )
+            for workers, kind in itertools.product(asked["workers"], kinds)
+        ]
+        yield Plan(cases, {OURS: "a stack of its own for each number of workers"})
 
 
-def run_loop(clips: Iterable[Path], per_second: float, see: See, loaded: Networks, at_once: int) -> tuple[int, float]:
-    """Frames seen, and the seconds they took, `at_once` at a time."""
-    start = time.perf_counter()
-    seen = asyncio.run(_loop(_pictures(clips, per_second), see, loaded, at_once))
-    return seen, time.perf_counter() - start
+class _Stage:
+    """The stack that is measured, and the same networks in this process; one stack runs at a time."""
+
+    def __init__(self, wanted: Wanted, clips: Path) -> None:
+        self._wanted, self._clips = wanted, clips
+        self._opened, self._workers = ExitStack(), 0
+        self.stack: Stack
+
+    def with_workers(self, workers: int) -> Stack:
+        """The stack with so many workers, a collection, celebrities, and a bucket of the clips."""
+        if workers != self._workers:
+            self.close()
+            found = self._opened.enter_context(
+                targets.opened(self._wanted, OPENREK_WORKER_PROCESSES=str(workers), OPENREK_JOB_LIMIT="1000")
+            )
+            assert found.stack is not None
+            self._workers, self.stack = workers, found.stack
+            self._opened.enter_context(_collection(self.stack.endpoint))
+            _add_celebrities(self.stack)
+            video_jobs.add_bucket(self.stack, self._clips)
+        return self.stack
+
+    def close(self) -> None:
+        self._opened.close()
+        self._workers = 0
 
 
-def run_jobs(client: Any, operation: str, clips: Sequence[str]) -> float:
-    """Seconds from the start of a job on each clip to the end of the last. Raises RuntimeError when one fails."""
-    start = time.perf_counter()
-    for job_id in [begun(client, operation, clip) for clip in clips]:
-        wait(client, operation, job_id)
-    return time.perf_counter() - start
+def _measured(stage: _Stage, kind: str, workers: int, clips: Sequence[Path], rounds: int) -> dict[str, Any]:
+    """Medians over the rounds. The first one tells how many frames at a time are best for the loop."""
+    stack = stage.with_workers(workers)
+    settings, client, look = stack.settings, stack.endpoint.client(), video_loop.LOOKS[kind]
+    loaded = _loaded(
+        ModelServerSettings("", settings.models_dir, settings.model_pack, threads=settings.inference_threads)
+    )
+    best: Sequence[int] = AT_ONCE
+    frames, turns = 0, list[dict[str, float]]()
+    for _ in range(rounds):
+        runs = {at_once: video_loop.run(look, clips, settings, loaded, at_once) for at_once in best}
+        best = [min(runs, key=lambda at_once: runs[at_once][1])]
+        frames, alone = runs[best[0]]
+        names = [clip.name for clip in clips]
+        took, length = video_jobs.timed(
+            client, OPERATIONS[kind], names, video_jobs.BUCKET, MORE.get(kind, {}), REST_SHARE * alone
+        )
+        turns.append(
+            {
+                "frames_per_second": frames / took,
+                "loop_frames_per_second": frames / alone,
+                "ratio": alone / took,
+                "times_real_time": length / took,
+            }
+        )
+    medians = {name: statistics.median(turn[name] for turn in turns) for name in turns[0]}
+    return {"frames": frames, "loop_at_once": best[0], **medians}
 
 
-def begun(client: Any, operation: str, clip: str) -> str:
-    """The id of a new job on a clip of the bucket."""
-    video = {"S3Object": {"Bucket": BUCKET, "Name": clip}}
-    return str(getattr(client, f"start_{operation}")(Video=video)["JobId"])
+@cache
+def _loaded(settings: ModelServerSettings) -> Networks:
+    memory.keep_little()
+    return networks.load(settings)
 
 
-def wait(client: Any, operation: str, job_id: str) -> None:
-    """Waits for the end of a job. Raises RuntimeError when it failed."""
-    while True:
-        answer = getattr(client, f"get_{operation}")(JobId=job_id, MaxResults=1)
-        if answer["JobStatus"] == "FAILED":
-            raise RuntimeError(answer.get("StatusMessage"))
-        if answer["JobStatus"] == "SUCCEEDED":
-            return
-        time.sleep(POLL_SECONDS)
+def _clips(asked: Mapping[str, Any], data: Path | None, kinds: Sequence[str], folder: Path) -> dict[str, list[Path]]:
+    """The clips by kind of job, all in one folder: those of the user, or drawn ones. Raises OperatorError."""
+    if data is not None:
+        found = sorted(path for path in data.resolve().iterdir() if path.suffix.lower() in (".mp4", ".mov"))
+        if not found:
+            raise OperatorError(f"no MP4 or MOV files in {data}")
+        return dict.fromkeys(kinds, found)
+    drawn = cache(lambda seconds, n: broadcasts.write(folder / f"{seconds}s-{n}.mp4", seconds, first=2 * n))
+    return {kind: [drawn(asked["seconds"][kind], n) for n in range(asked["clips"])] for kind in kinds}
 
 
-def finished(client: Any, operation: str, clip: str) -> list[dict[str, Any]]:
-    """All results of a job on a clip of the bucket. Raises RuntimeError when it fails."""
-    job_id = begun(client, operation, clip)
-    wait(client, operation, job_id)
-    found: list[dict[str, Any]] = []
-    token: dict[str, str] = {}
-    while True:
-        answer = getattr(client, f"get_{operation}")(JobId=job_id, **token)
-        found += next(value for name, value in answer.items() if isinstance(value, list) and name != "AudioMetadata")
-        if "NextToken" not in answer:
-            return found
-        token = {"NextToken": answer["NextToken"]}
+def _add_celebrities(stack: Stack) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name in broadcasts.PORTRAITS:
+            person = Path(folder) / name
+            person.mkdir()
+            (person / "1.jpg").write_bytes(_portrait(name))
+        command = [sys.executable, "-P", "-m", "openrek", "celebrities", "import", folder]
+        subprocess.run(command, env=dict(stack.environment), check=True, stdout=sys.stderr)
 
 
-def _pictures(clips: Iterable[Path], per_second: float) -> Iterator[Pixels]:
-    for clip in clips:
-        with clip.open("rb") as file:
-            for frame in frames(file, Part(0, None, None), per_second):
-                yield frame.pixels
+@contextmanager
+def _collection(place: Endpoint) -> Iterator[None]:
+    """A collection with two faces, for as long as jobs search it."""
+    client = place.client()
+    client.create_collection(CollectionId=COLLECTION)
+    try:
+        for name in broadcasts.PORTRAITS:
+            client.index_faces(CollectionId=COLLECTION, Image={"Bytes": _portrait(name)})
+        yield
+    finally:
+        client.delete_collection(CollectionId=COLLECTION)
 
 
-async def _loop(pictures: Iterator[Pixels], see: See, loaded: Networks, at_once: int) -> int:
-    seen = 0
-    while some := list(islice(pictures, at_once)):
-        await asyncio.gather(*(see(Picture(pixels), loaded) for pixels in some))
-        seen += len(some)
-    return seen
-
-
-def add_bucket(stack: own_stack.Stack, folder: Path) -> None:
-    """Names a folder as the bucket that the jobs read."""
-    settings: Settings = stack.settings
-    with open_pool(stack.database_url, 1) as pool, pool.connection() as connection:
-        buckets.add(connection, Tenant(settings.account, settings.region), BUCKET, folder)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _portrait(name: str) -> bytes:
+    return (broadcasts.PICTURES / f"{name}.jpg").read_bytes()

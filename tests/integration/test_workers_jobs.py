@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def main() -> None:
     ANALYSES[KIND] = Analysis(look, conclude)  # type: ignore[index]
     with open_pool(database_url, app.CONNECTIONS, app.STATEMENT_SECONDS) as pool:
         settings = WorkerSettings(part_seconds=1.0, lease_seconds=float(lease_seconds), deaths=2)
-        app.run(broker_url, services(pool, settings), "info", name)
+        app.run(broker_url, replace(services(pool, settings), wake_workers=app.waker(broker_url)), "info", name)
 
 
 def services(pool: Pool, settings: WorkerSettings = SETTINGS) -> WorkerServices:
@@ -321,6 +321,15 @@ def test_a_message_wakes_the_workers_also_after_the_broker_lost_everything(
     broker.start()
     wait_until(lambda: app.ping(broker.url, 1.0))
     assert is_done_when_woken()
+
+
+def test_who_splits_a_video_wakes_the_others(pool: Pool, start_job: Any, start_worker: Any, broker: Broker) -> None:
+    workers = [start_worker(look_seconds=NEVER_SECONDS, url=broker.url) for _ in range(2)]
+    wait_until(lambda: all(app.ping(broker.url, 1.0, f"test-{number}") for number in range(2)))
+    job_id = start_job(frame_seconds=0.1)
+    app.waker(broker.url)()
+    wait_until(lambda: get(pool, job_id).status == "done")
+    assert {process for _, process in moments(pool, job_id)} == {worker.pid for worker in workers}
 
 
 def test_what_is_away_uses_up_no_attempts(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from inference import appearance
+from inference.models.object_detector import CLASSES, Objects
 from inference.pipelines import persons
 from inference.types import Pixels
 from inference.video import motion
@@ -119,3 +120,26 @@ def test_halves_lie_in_the_picture_and_cover_it(width: int, height: int) -> None
         assert left >= 0 and top >= 0 and left + wide <= width and top + high <= height
         covered[top : top + high, left : left + wide] += 1
     assert covered.min() == 1 and covered.max() == 2
+
+
+@pytest.mark.parametrize(
+    ("box", "score", "name", "looked_at"),
+    [
+        ((100, 300, 40, 90), 0.9, "person", [True, False]),
+        ((380, 300, 40, 90), 0.9, "person", [True, True]),
+        ((700, 300, 40, 90), 0.11, "person", [False, True]),
+        ((100, 300, 40, 90), 0.09, "person", [False, False]),
+        ((100, 100, 150, 400), 0.51, "person", [False, False]),
+        ((100, 100, 150, 400), 0.49, "person", [True, False]),
+        ((250, 100, 350, 400), 0.49, "person", [False, False]),
+        ((100, 300, 40, 90), 0.9, "dog", [False, False]),
+    ],
+)
+def test_halves_are_looked_at_where_they_may_show_somebody_better(
+    box: tuple[int, ...], score: float, name: str, looked_at: list[bool]
+) -> None:
+    width, height = 800, 600
+    boxes = (np.array([box]) / [width, height, width, height]).astype(np.float32)
+    whole = Objects(boxes, np.array([score], np.float32), np.array([CLASSES.index(name)]))
+    tiles = persons.halves(width, height)
+    assert [persons.is_worth_a_look(tile, whole, width, height) for tile in tiles] == looked_at

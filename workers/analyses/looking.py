@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import BinaryIO, TypeVar
 
 from inference import wire
@@ -25,8 +25,12 @@ def each_frame(
         waiting: deque[tuple[int, Future[object]]] = deque()
         try:
             for frame in frames(file, part, per_second):
+                # Decoded before there is a place for it, so that no place is left empty for that.
+                under_way = [one for _, one in waiting if not one.done()]
+                if len(under_way) >= settings.frames_in_flight:
+                    wait(under_way, return_when=FIRST_COMPLETED)
                 waiting.append((frame.at_ms, threads.submit(patiently, see, frame.pixels, settings.patience_seconds)))
-                if len(waiting) >= settings.frames_in_flight:
+                while waiting and waiting[0][1].done():
                     yield _next(waiting)
             while waiting:
                 yield _next(waiting)

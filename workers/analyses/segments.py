@@ -36,8 +36,8 @@ Observation = bytes | Look
 
 def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iterator[bytes]:
     """The text of frames that may show little else, for cues only, and then the features of all frames."""
-    settings, converter = services.settings, Converter()
-    rate = Fraction(settings.text_frames_per_second)
+    settings = services.settings
+    rate = Fraction(settings.text_frames_per_second) if "cues" in job.params["types"] else None
 
     def read(pixels: Pixels) -> TextResult:
         return services.inference.text(pixels, min_side=1)
@@ -46,11 +46,10 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
     waiting: deque[tuple[int, Future[TextResult]]] = deque()
     origin, until_ms = 0.0, 0
     with ThreadPoolExecutor(settings.frames_in_flight) as threads:
-        for frame in measured(decoded(file, part), job.params["black_pixel_threshold"]):
+        for frame, pixels in measured_frames(file, part, job.params["black_pixel_threshold"], rate):
             records.append(frame.features)
             origin, until_ms = _origin(frame), frame.until_ms or frame.shown.at_ms + 1
-            if "cues" in job.params["types"] and _is_due(frame, rate) and may_be_text(frame.features)[0]:
-                pixels = converter.pixels(frame.shown.picture)
+            if pixels is not None:
                 waiting.append((frame.shown.at_ms, threads.submit(patiently, read, pixels, settings.patience_seconds)))
             while len(waiting) >= settings.frames_in_flight:
                 yield _next(waiting)
@@ -60,6 +59,16 @@ def look(file: BinaryIO, part: Part, job: Job, services: WorkerServices) -> Iter
     if "cues" in job.params["types"]:
         hear(file, features, until_ms, origin, job.params["black_coverage"])
     yield wire.encode(features.tobytes())
+
+
+def measured_frames(
+    file: BinaryIO, part: Part, black_pixel_threshold: float, rate: Fraction | None
+) -> Iterator[tuple[Measured, Pixels | None]]:
+    """All frames of a part; with their pixels those that may show little but text, of the `rate` due each second."""
+    converter = Converter()
+    for frame in measured(decoded(file, part), black_pixel_threshold):
+        is_looked_at = rate is not None and _is_due(frame, rate) and may_be_text(frame.features)[0]
+        yield frame, converter.pixels(frame.shown.picture) if is_looked_at else None
 
 
 def conclude(observations: Iterable[bytes], job: Job, info: VideoInfo, services: WorkerServices) -> Iterator[Result]:
