@@ -4,6 +4,7 @@ Loop and jobs take turns, since machines drift. Each number of workers gets a st
 """
 
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -141,9 +142,8 @@ def _measured(stage: _Stage, kind: str, workers: int, clips: Sequence[Path], rou
     """Medians over the rounds. The first one tells how many frames at a time are best for the loop."""
     stack = stage.with_workers(workers)
     settings, client, look = stack.settings, stack.endpoint.client(), video_loop.LOOKS[kind]
-    loaded = _loaded(
-        ModelServerSettings("", settings.models_dir, settings.model_pack, threads=settings.inference_threads)
-    )
+    threads = settings.inference_threads or len(os.sched_getaffinity(0))
+    loaded = _loaded(ModelServerSettings("", settings.models_dir, settings.model_pack, threads=threads))
     best: Sequence[int] = AT_ONCE
     frames, turns = 0, list[dict[str, float]]()
     for _ in range(rounds):
