@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "search": ("benchmarks.speed.search", "the search of galleries, against raw FAISS and pgvector", "--name mine"),
     "video": ("benchmarks.speed.video", "jobs on videos, against decoding and networks in a loop", "--name mine"),
     "protocol": ("benchmarks.speed.protocol", "operations without inference, against moto's server", "--name mine"),
+    "start": ("benchmarks.speed.start", "how long a start takes, and memory at rest", "--name mine"),
     "accuracy": ("benchmarks.accuracy.bench", "how right answers are, on a folder of labelled data", "--name mine"),
     "soak": ("benchmarks.faults.soak", "mixed load for a time: what grows", "--definition mine.toml --json"),
 }

@@ -50,12 +50,16 @@ def opened(wanted: Wanted, **variables: str) -> Iterator[Targets]:
     if wanted.endpoints:
         yield Targets(_running(wanted), wanted.models, wanted.pack)
         return
-    variables = {"OPENREK_MODELS_DIR": str(wanted.models), "OPENREK_MODEL_PACK": wanted.pack, **variables}
     with (
         tempfile.TemporaryDirectory(prefix="rek") as folder,
-        own_stack.serve(Path(folder), prefix=(), **variables) as stack,
+        own_stack.serve(Path(folder), prefix=(), **(variables_of(wanted) | variables)) as stack,
     ):
         yield Targets({OURS: stack.endpoint}, wanted.models, wanted.pack, stack)
+
+
+def variables_of(wanted: Wanted) -> dict[str, str]:
+    """The environment of a stack of our own."""
+    return {"OPENREK_MODELS_DIR": str(wanted.models), "OPENREK_MODEL_PACK": wanted.pack}
 
 
 def named(texts: Sequence[str]) -> dict[str, str]:

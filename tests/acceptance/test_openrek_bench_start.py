@@ -1,0 +1,42 @@
+"""`openrek bench start` as an owner runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from openrek.settings import Settings
+
+DEFINITION = """
+title = "One start"
+about = "In a new home and in the same one."
+turns = 1
+rest_seconds = 0
+
+[[bar]]
+figure = "memory_mb"
+at_most = 1500
+"""
+
+
+def test_a_start_in_a_new_home_and_one_in_the_same(tmp_path: Path) -> None:
+    definition = tmp_path / "one.toml"
+    definition.write_text(DEFINITION)
+    command = [sys.executable, "-m", "openrek", "bench", "start", "--definition", str(definition), "--json"]
+    done = subprocess.run([*command, "--results", str(tmp_path)], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((tmp_path / "one.json").read_text())
+    assert json.loads(done.stdout)["rows"] == stored["rows"]
+    new, used = stored["rows"]
+    assert (new["home"], used["home"]) == ("new", "used")
+    for row in (new, used):
+        assert row["ready_seconds"] > 0
+        assert {"api_mb", "inference_mb", "postgres_mb", "valkey_mb", "vectorindex_mb", "worker_mb"} <= set(row)
+        # No part is smaller than an interpreter that serves, none larger than the whole.
+        assert all(1 < row[name] < row["memory_mb"] for name in row if name.endswith("_mb") and name != "memory_mb")
+
+
+def test_a_running_endpoint_cannot_be_started(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "openrek", "bench", "start", "--endpoint", Settings.from_environment().endpoint]
+    done = subprocess.run([*command, "--results", str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "leave out --endpoint" in done.stderr
