@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from openrek import home, logs, processes, secret_key
 from openrek.errors import OperatorError
-from openrek.settings import Settings
+from openrek.settings import Settings, one_thread_for_numpy
 
 if TYPE_CHECKING:
     from api.auth import Lookup
@@ -111,8 +111,8 @@ def inference(_: argparse.Namespace, settings: Settings) -> int:
 
 def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
     """One of the vector index servers."""
-    # Searches at once share the cores. NumPy, which would take all of them for each, reads this when it is loaded.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Searches at once share the cores; NumPy would take all of them for each.
+    one_thread_for_numpy()
     from vectorindex.server import run
 
     urls = settings.vectorindex_urls

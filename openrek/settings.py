@@ -217,6 +217,11 @@ def variable(name: str) -> str:
     return {"database_url": "DATABASE_URL", "redis_url": "REDIS_URL"}.get(name, f"OPENREK_{name.upper()}")
 
 
+def one_thread_for_numpy() -> None:
+    """Holds matrix products to the calling thread. NumPy reads this when it is loaded, so not afterwards."""
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+
 def environment_of_children(settings: Settings) -> dict[str, str]:
     """The environment in which a process started by us reads the same settings."""
     given_on_the_command_line = {
