@@ -139,7 +139,7 @@ def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def worker(chosen: argparse.Namespace, settings: Settings) -> int:
     """One worker for background jobs."""
-    from inference import similarity
+    from inference import memory, similarity
     from inference.client import InferenceClient
     from storage.database import open_pool
     from storage.objects import ObjectStore
@@ -149,6 +149,7 @@ def worker(chosen: argparse.Namespace, settings: Settings) -> int:
     from workers.services import WorkerServices, WorkerSettings
 
     logs.configure(chosen.name, settings.log_level)
+    memory.keep_little()
     similarity.use_packs([settings.model_pack, *settings.more_face_packs])
     with open_pool(settings.database_url, app.CONNECTIONS, app.STATEMENT_SECONDS) as pool:
         services = WorkerServices(

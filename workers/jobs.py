@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, cast
 import msgspec
 from psycopg import Connection
 
-from inference import wire
+from inference import memory, wire
 from inference.errors import InferenceUnavailable, InvalidVideo, Overloaded
 from inference.video import limits
 from inference.video.container import probe, split
@@ -74,6 +74,8 @@ def work(services: WorkerServices) -> int:
         except (LeaseLost, JobNotFound):
             log.info("job_id=%s step=%s number=%d is another worker's, or its job is over", *task.place)
         done += 1
+    if done:
+        memory.give_back()
     return done
 
 
