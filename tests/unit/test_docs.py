@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import plots, report, runner
 from openrek import operations
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,3 +29,11 @@ def test_every_decision_is_a_short_file() -> None:
     decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     assert [path.name[:4] for path in decisions] == [f"{n:04}" for n in range(1, len(decisions) + 1)]
     assert all(len(path.read_text().splitlines()) < 40 for path in decisions)
+
+
+def test_the_report_is_what_the_stored_runs_hold() -> None:
+    results = ROOT / "benchmarks" / "results"
+    runs = [run for path in sorted(results.glob("*.json")) if (run := runner.stored(path))]
+    text = (ROOT / "benchmarks" / "REPORT.md").read_text()
+    assert runs and text == report.markdown(runs, "results/")
+    assert all((results / plot.file).exists() for run in runs for plot in plots.of(run))
