@@ -17,6 +17,8 @@ from storage.errors import DatabaseUnavailable
 CHECKOUT_TIMEOUT_SECONDS = 5.0
 # Once somebody waited in vain, others need not find that out as slowly, until somebody succeeds.
 _CHECKOUT_TIMEOUT_WHILE_AWAY_SECONDS = 1.0
+# A checkout that waits asks anew this often.
+_ASK_AGAIN_SECONDS = 0.25
 STATEMENT_SECONDS = 10.0
 # A transaction of ours that says nothing for so long is of a process that hangs, and holds others up.
 SILENCE_SECONDS = 60.0
@@ -99,6 +101,21 @@ class Pool(ConnectionPool[Connection[TupleRow]]):
             with self._working(None) as other:
                 return look(other, *args, **named)
 
+    def getconn(self, timeout: float | None = None) -> Connection[TupleRow]:
+        """Check a connection out, not known to work. Raises PoolTimeout.
+
+        The pool tries to connect when somebody asks, and between failures sleeps up to 4 s: too long for a server that
+        restarts within half a second. So it is to give up at the first failure, and be asked again.
+        """
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return super().getconn(min(left, _ASK_AGAIN_SECONDS))
+            except PoolTimeout:
+                if left <= _ASK_AGAIN_SECONDS:
+                    raise
+
     @contextmanager
     def _watched(self) -> Iterator[None]:
         """Tells in the words of this room that the server is away, and notes it."""
@@ -156,8 +173,7 @@ def open_pool(database_url: str, max_connections: int, statement_seconds: float 
         open=True,
         configure=prepare,
         timeout=CHECKOUT_TIMEOUT_SECONDS,
-        # Give up early: a later checkout tries anew at once, where a long backoff would sleep through the recovery.
-        reconnect_timeout=CHECKOUT_TIMEOUT_SECONDS,
+        reconnect_timeout=0.0,  # see getconn
     )
 
 

@@ -1,6 +1,7 @@
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,18 @@ def test_a_pool_survives_a_restart_of_the_database(own_postgres: Any) -> None:
         assert time.monotonic() - start < 8
         own_postgres.start()
         _works_within(8, pool)
+
+
+def test_who_waits_for_a_server_that_restarts_is_served_when_it_is_back(own_postgres: Any) -> None:
+    with open_pool(own_postgres.url("postgres"), 2) as pool, ThreadPoolExecutor() as threads:
+        _works_within(5, pool)
+        own_postgres.stop()
+        waiting = threads.submit(_works_within, 5, pool)
+        time.sleep(1.5)  # where attempts that are ever further apart would have one at 1 s and one at 3 s
+        assert not waiting.done()
+        own_postgres.start()
+        with _ends_within(1.0):
+            waiting.result()
 
 
 def test_a_server_that_does_not_answer_is_given_up_in_time_and_used_again_when_it_does(own_postgres: Any) -> None:
