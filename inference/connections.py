@@ -1,9 +1,10 @@
 """Kept HTTP connections to one server, for threads that wait for its answers.
 
-A call is made for every picture and frame, and a general HTTP client takes many times the processor time of this:
-httptools reads the answers, and nothing else is done (docs/decisions/0003).
+A call is made for every picture, frame and search, and a general HTTP client takes many times the processor time of
+this: httptools reads the answers, and nothing else is done (docs/decisions/0003).
 """
 
+import math
 import select
 import socket
 import time
@@ -33,7 +34,7 @@ class Connections:
     """To a server at unix:///path of a socket, or http://host:port; up to `most_kept` are kept. Thread-safe."""
 
     def __init__(self, url: str, timeout_seconds: float, most_kept: int) -> None:
-        """`timeout_seconds` is how long the server may say nothing, or take nothing in."""
+        """`timeout_seconds` is how long the server may take to be connected to, say nothing, or take nothing in."""
         self._address = urlsplit(url)
         self._host = self._address.netloc or "localhost"
         self._timeout_seconds = timeout_seconds
@@ -41,17 +42,27 @@ class Connections:
         self._resting: deque[_Connection] = deque()
 
     def request(
-        self, method: str, target: str, body: bytes | memoryview = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        body: bytes | memoryview = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        silence_seconds: float | None = None,
+        deadline: float = math.inf,
     ) -> Answer:
         """The server's answer, whatever its status. Nothing is sent twice.
 
-        Raises NobodyListens, and OSError when the server went away or was silent for too long.
+        The server may be silent for `silence_seconds`, else `timeout_seconds`, and go on answering until `deadline` by
+        time.monotonic(). Raises NobodyListens, TimeoutError, and OSError when the server went away.
         """
         fields = {"host": self._host, "content-length": str(len(body)), **(headers or {})}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        head = f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
         connection = self._rested() or _Connection(self._opened())
         try:
-            answer = connection.exchange(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1"), body)
+            connection.socket.settimeout(self._timeout_seconds if silence_seconds is None else silence_seconds)
+            answer = connection.exchange(head, body, deadline)
         except BaseException:
             connection.socket.close()
             raise
@@ -108,7 +119,7 @@ class _Connection:
         """Whether the server still listens: it says nothing of its own accord but that it does not."""
         return time.monotonic() - self._used_at < _KEPT_SECONDS and not self._closing.poll(0)
 
-    def exchange(self, head: bytes, body: bytes | memoryview) -> Answer:
+    def exchange(self, head: bytes, body: bytes | memoryview, deadline: float) -> Answer:
         """Raises OSError."""
         self.socket.sendall(head)
         if body:
@@ -120,6 +131,8 @@ class _Connection:
                 if not data:
                     raise ConnectionResetError("closed before the end of the answer")
                 received.parser.feed_data(data)
+                if time.monotonic() > deadline:
+                    raise TimeoutError("it goes on answering for too long")
         except httptools.HttpParserError as error:
             raise ConnectionError(f"not an answer in HTTP: {error}") from error
         self.may_be_kept = received.keep_alive

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ from openrek.settings import Settings
 
 def run(chosen: argparse.Namespace, settings: Settings) -> int:
     """Measures one kind. 0 when all bars of the definition are reached, 3 when one is not."""
+    _stop_what_was_started_when_told_to_end()
     path = chosen.definition or definition.FOLDER / f"{chosen.kind}.toml"
     try:
         wanted = definition.load(path)
@@ -46,6 +48,11 @@ def write_report(chosen: argparse.Namespace, settings: Settings) -> int:
     for file in report.write(results, chosen.output or results / "REPORT.md"):
         print(f"written {file}")
     return 0
+
+
+def _stop_what_was_started_when_told_to_end() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
 
 
 def _results(chosen: argparse.Namespace, settings: Settings) -> Path:

@@ -10,14 +10,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import urlsplit
+from http import HTTPStatus
 from uuid import UUID
 
-import httpx
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from inference.connections import Connections, NobodyListens
 from storage.changes import Kind
 from vectorindex import placement
 from vectorindex.messages import HEARTBEAT, HEARTBEAT_SECONDS, Late, Matches, Search
@@ -25,6 +25,7 @@ from vectorindex.messages import HEARTBEAT, HEARTBEAT_SECONDS, Late, Matches, Se
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 1.0
+_MOST_KEPT = 32
 # A collection that nobody asked for yet may have to be read from the database first.
 _SEARCH_SECONDS = 30.0
 # A server that works says so; one that says nothing for so long hangs, and another is asked if there is one.
@@ -66,7 +67,7 @@ class IndexClient:
 
     def __init__(self, *urls: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """A search waits for up to `patience_seconds` for a server to be there."""
-        self._servers = {url: _connections(url) for url in urls}
+        self._servers = {url: Connections(url, _CONNECT_SECONDS, _MOST_KEPT) for url in urls}
         self._patience_seconds = patience_seconds
         self._away: set[str] = set()
         self._missing: list[str] = []
@@ -94,9 +95,9 @@ class IndexClient:
             collection_id, kind, at_least, query.astype("<f4", copy=False).tobytes(), k, min_score, excluded
         )
         answer = self._ask(collection_id, _encode(search))
-        if answer.status == httpx.codes.NOT_FOUND:
+        if answer.status == HTTPStatus.NOT_FOUND:
             raise UnknownCollection(collection_id)
-        if answer.status == httpx.codes.BAD_REQUEST:
+        if answer.status == HTTPStatus.BAD_REQUEST:
             raise ValueError(answer.body.decode())
         matches = _decode(answer.body)
         ids = (matches.ids[start : start + 16] for start in range(0, len(matches.ids), 16))
@@ -120,8 +121,8 @@ class IndexClient:
     def close(self) -> None:
         """Close the connections."""
         self._closed.set()
-        for http in self._servers.values():
-            http.close()
+        for connections in self._servers.values():
+            connections.close()
 
     def _ask(self, collection_id: int, body: bytes) -> Late:
         """The first answer that a server gives. Raises IndexUnavailable."""
@@ -134,13 +135,13 @@ class IndexClient:
             for url in servers:
                 try:
                     answer = _post(self._servers[url], body, deadline, patient=url == servers[-1])
-                except httpx.TimeoutException as error:
+                except TimeoutError as error:
                     reason = f"no answer in time ({error})"
-                except httpx.TransportError as error:
+                except OSError as error:
                     reason = str(error)
                     someone_may_come_back = True
                 else:
-                    if answer.status < httpx.codes.INTERNAL_SERVER_ERROR:
+                    if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                         return answer
                     reason = f"{answer.status} {answer.body.decode(errors='replace')}"
                 self._set_away(url, reason)
@@ -165,44 +166,29 @@ class IndexClient:
 
     def _gives_ok(self, url: str, path: str) -> bool:
         try:
-            return self._servers[url].get(path, timeout=_READY_SECONDS).status_code == httpx.codes.OK
-        except (httpx.TransportError, RuntimeError):  # RuntimeError: closed meanwhile
+            return self._servers[url].request("GET", path, silence_seconds=_READY_SECONDS).status == HTTPStatus.OK
+        except OSError:
             return False
 
 
-def _connections(url: str) -> httpx.Client:
-    parts = urlsplit(url)
-    is_socket = parts.scheme == "unix"
-    transport = httpx.HTTPTransport(
-        uds=parts.path if is_socket else None,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+def _post(connections: Connections, body: bytes, deadline: float, *, patient: bool) -> Late:
+    """One server's answer; a `patient` caller waits until the deadline also for one that is silent. Raises OSError."""
+    left = max(deadline - time.monotonic(), 0.001)
+    send = partial(
+        connections.request,
+        "POST",
+        "/search",
+        body,
+        silence_seconds=left if patient else min(left, _SILENCE_SECONDS),
+        deadline=deadline,
     )
-    return httpx.Client(transport=transport, base_url="http://vectorindex" if is_socket else url, trust_env=False)
-
-
-def _post(http: httpx.Client, body: bytes, deadline: float, *, patient: bool) -> Late:
-    """One server's answer; a `patient` caller waits until the deadline also for one that is silent.
-
-    Raises httpx.TransportError.
-    """
-    left = deadline - time.monotonic()
-    timeout = httpx.Timeout(max(left if patient else min(left, _SILENCE_SECONDS), 0.001), connect=_CONNECT_SECONDS)
     try:
-        return _post_once(http, body, deadline, timeout)
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        if isinstance(error, httpx.ConnectError):
-            raise
+        answer = send()
+    except NobodyListens:
+        raise
+    except ConnectionError:
         # A kept connection may end as it is used, by a server that is well.
-        return _post_once(http, body, deadline, timeout)
-
-
-def _post_once(http: httpx.Client, body: bytes, deadline: float, timeout: httpx.Timeout) -> Late:
-    with http.stream("POST", "/search", content=body, timeout=timeout) as answer:
-        received = b""
-        for part in answer.iter_bytes():
-            received += part
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout(f"it has worked for {_SEARCH_SECONDS:.0f} s")
-    if answer.status_code == httpx.codes.ACCEPTED:
-        return _decode_late(received.lstrip(HEARTBEAT))
-    return Late(answer.status_code, received)
+        answer = send()
+    if answer.status == HTTPStatus.ACCEPTED:
+        return _decode_late(answer.body.lstrip(HEARTBEAT))
+    return Late(answer.status, answer.body)

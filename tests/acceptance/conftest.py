@@ -1,6 +1,7 @@
 """The whole stack as `openrek serve` starts it, and clients that were given only its endpoint and credentials."""
 
 import io
+import json
 import os
 import signal
 import socket
@@ -25,6 +26,8 @@ from films import Films
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from scenes import film, portrait, scenes
 from scenes import sign as drawn_sign
+
+from benchmarks.harness.runner import MET, MISSED
 
 START_SECONDS, STOP_SECONDS = 90.0, 30.0
 THROTTLE_SECONDS = 30.0
@@ -228,6 +231,39 @@ def worker_held(stack: Stack) -> Callable[[], AbstractContextManager[None]]:
             os.kill(worker, signal.SIGCONT)
 
     return held
+
+
+@pytest.fixture
+def bench(stack: Stack, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Runs a kind of `openrek bench` with the text of a definition; gives the exit status and the stored run."""
+
+    def run(kind: str, definition: str, *options: str) -> tuple[int, dict[str, Any]]:
+        (tmp_path / "tiny.toml").write_text(definition)
+        command = [
+            sys.executable,
+            "-m",
+            "openrek",
+            "bench",
+            kind,
+            "--definition",
+            str(tmp_path / "tiny.toml"),
+            "--fresh",
+        ]
+        command += ["--results", str(tmp_path), "--home", str(tmp_path / "home"), "--json", *options]
+        done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode in (MET, MISSED), done.stderr
+        printed, stored = json.loads(done.stdout), json.loads((tmp_path / "tiny.json").read_text())
+        assert printed["rows"] == stored["rows"]
+        return done.returncode, stored
+
+    return run
+
+
+@pytest.fixture
+def here(stack: Stack) -> list[str]:
+    """The options that make a command of `openrek bench` measure the stack, as `here`."""
+    place = ["--endpoint", f"here={stack.endpoint}", "--region", stack.region]
+    return [*place, "--credentials", str(stack.home / "credentials")]
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
 """`openrek bench`: tiny definitions against a real stack, what is stored, and the exit status."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.runner import MET, MISSED
+from benchmarks.harness.runner import MET
 
 SEARCH = """
 title = "Tiny"
@@ -27,20 +23,8 @@ where = { system = "index" }
 """
 
 
-def bench(kind: str, text: str, folder: Path, environment: dict[str, str], *options: str) -> tuple[int, dict[str, Any]]:
-    """The exit status and the stored run."""
-    (folder / "tiny.toml").write_text(text)
-    command = [sys.executable, "-m", "openrek", "bench", kind, "--definition", str(folder / "tiny.toml"), "--fresh"]
-    command += ["--results", str(folder), "--home", str(folder / "home"), "--json", *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode in (MET, MISSED), done.stderr
-    printed, stored = json.loads(done.stdout), json.loads((folder / "tiny.json").read_text())
-    assert printed["rows"] == stored["rows"]
-    return done.returncode, stored
-
-
-def test_searches_of_the_index_its_server_faiss_and_pgvector(stack: Any, tmp_path: Path) -> None:
-    status, stored = bench("search", SEARCH, tmp_path, stack.environment)
+def test_searches_of_the_index_its_server_faiss_and_pgvector(bench: Any) -> None:
+    status, stored = bench("search", SEARCH)
     searches = {(row["system"], row["faces"]) for row in stored["rows"] if row["measured"] == "searches"}
     alone = {"index", "FAISS", "FAISS, queries at once"}
     assert searches == {

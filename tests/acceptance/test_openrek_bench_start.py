@@ -1,9 +1,13 @@
 """`openrek bench start` as an owner runs it."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import psutil
 
 from openrek.settings import Settings
 
@@ -34,6 +38,20 @@ def test_a_start_in_a_new_home_and_one_in_the_same(tmp_path: Path) -> None:
         assert {"api_mb", "inference_mb", "postgres_mb", "valkey_mb", "vectorindex_mb", "worker_mb"} <= set(row)
         # No part is smaller than an interpreter that serves, none larger than the whole.
         assert all(1 < row[name] < row["memory_mb"] for name in row if name.endswith("_mb") and name != "memory_mb")
+
+
+def test_told_to_end_it_stops_what_it_started(tmp_path: Path) -> None:
+    (tmp_path / "long.toml").write_text(DEFINITION.replace("rest_seconds = 0", "rest_seconds = 600"))
+    command = [sys.executable, "-m", "openrek", "bench", "start", "--definition", str(tmp_path / "long.toml")]
+    process = psutil.Popen([*command, "--results", str(tmp_path)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any("postgres" in one.name() for one in process.children(recursive=True)):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    started = process.children(recursive=True)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert psutil.wait_procs(started, 10)[1] == []
 
 
 def test_a_running_endpoint_cannot_be_started(tmp_path: Path) -> None:

@@ -152,13 +152,12 @@ def broker_url(service_folder: Path) -> Iterator[str]:
     process.wait(START_TIMEOUT_SECONDS)
 
 
-@pytest.fixture(scope="session")
-def s3_endpoint_url(s3_server: str) -> Iterator[str]:
+@pytest.fixture
+def s3_endpoint_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A local server that speaks S3, SNS and SQS, with credentials set in the environment."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_ACCESS_KEY_ID", "local")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "local")
-        yield s3_server
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    return s3_server
 
 
 @pytest.fixture
