@@ -69,7 +69,9 @@ class Settings:
         "Endpoint that speaks the runtime API of Amazon Augmented AI. The reviews that requests ask for start there.",
     ] = None
     max_body_bytes: Annotated[int, "Largest request body that is read."] = 32 * 1024 * 1024
-    api_processes: Annotated[int, "API processes that `openrek serve` starts."] = 1
+    api_processes: Annotated[
+        int | None, "API processes that `openrek serve` starts.", "one for each core, at most 4"
+    ] = None
     api_threads: Annotated[int, "Requests that one API process handles at a time."] = 16
     api_queue_limit: Annotated[
         int, "Requests that one API process holds at all; one more is answered with a throttling error."

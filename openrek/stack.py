@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import os
 import shlex
 import signal
 import socket
@@ -20,6 +21,7 @@ from openrek.supervisor import Part, Supervisor
 API, WORKER, SERVERS, STORES = 0, 1, 2, 3  # stages of stopping
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 LONGEST_BACKLOG = 1024
+MOST_APIS = 4
 Probe = Callable[[], Awaitable[bool]]
 
 CONNECTIONS_BESIDE_THE_API = 16  # of a vector index server and a worker
@@ -107,7 +109,7 @@ async def _start_postgres(settings: Settings, supervisor: Supervisor, say: Calla
         say("creating the database")
     for notice in postgres.prepare(server):
         say(notice)
-    clients = settings.api_processes * settings.database_connections + CONNECTIONS_BESIDE_THE_API
+    clients = len(apis(settings)) * settings.database_connections + CONNECTIONS_BESIDE_THE_API
     clients += (settings.vectorindex_servers - 1) * CONNECTIONS_OF_AN_INDEX_SERVER
     clients += (settings.worker_processes - 1) * CONNECTIONS_OF_A_WORKER
     await supervisor.start(
@@ -130,17 +132,23 @@ def _parts(settings: Settings, listener: socket.socket) -> Iterator[Part]:
             yield Part(name, _openrek("vectorindex", "--url", url), _answers(url), SERVERS)
     for name in workers(settings):
         yield Part(name, _openrek("worker", "--name", name), _is_ready_to_the_api(settings.endpoint, "worker"), WORKER)
-    for number in range(1, settings.api_processes + 1):
-        name = "api" if settings.api_processes == 1 else f"api-{number}"
+    for name in apis(settings):
         command = _openrek("api", "--socket", str(listener.fileno()))
         yield Part(name, command, _answers(settings.endpoint), API, pass_fds=(listener.fileno(),))
 
 
+def apis(settings: Settings) -> list[str]:
+    """The names of the API processes. One uses at most one core; beyond a few the networks are the limit."""
+    return _numbered("api", settings.api_processes or min(MOST_APIS, len(os.sched_getaffinity(0))))
+
+
 def workers(settings: Settings) -> list[str]:
     """The names of the workers."""
-    if settings.worker_processes == 1:
-        return ["worker"]
-    return [f"worker-{number}" for number in range(1, settings.worker_processes + 1)]
+    return _numbered("worker", settings.worker_processes)
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def index_servers(settings: Settings) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from benchmarks.harness.runner import MET, MISSED
 
 SOAK = """
@@ -46,12 +48,13 @@ at_most = 0
 """
 
 
-def test_soak_of_its_own_stack(bench: Any) -> None:
+def test_soak_of_its_own_stack(bench: Any, monkeypatch: pytest.MonkeyPatch, stack: Any) -> None:
+    monkeypatch.setitem(stack.environment, "OPENREK_API_PROCESSES", "2")
     status, stored = bench("soak", SOAK)
     assert status == MET, [bar for bar in stored["bars"] if not bar["met"]]
     rows = {(row["what"], row["name"], row.get("resource")): row for row in stored["rows"]}
     assert rows["operation", "all", None]["answers"] > 0 and sum(rows["operation", "all", None]["values"]) > 0
-    for part in ("api", "inference", "vectorindex", "worker", "valkey", "postgres", "serve"):
+    for part in ("api-1", "api-2", "inference", "vectorindex", "worker", "valkey", "postgres", "serve"):
         assert rows["process", part, "unique_mb"]["start"] > 0
         series = rows["process", part, "files"]
         assert len(series["minutes"]) == len(series["values"]) > 1

@@ -24,7 +24,10 @@ import psutil
 import psycopg
 import pytest
 
-PARTS = ("api", "inference", "postgres", "valkey", "vectorindex", "worker")
+from openrek.settings import Settings
+from openrek.stack import apis
+
+PARTS = (apis(Settings.from_environment({}))[0], "inference", "postgres", "valkey", "vectorindex", "worker")
 START_SECONDS = 60.0
 BACK_SECONDS = 15.0
 AS_AN_ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
