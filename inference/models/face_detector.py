@@ -62,15 +62,20 @@ def load(path: Path, device: str, threads: int) -> FaceDetector:
     return FaceDetector(Session(path, device, threads))
 
 
-def fit(image: Pixels, side: int, square: bool = False) -> Canvas:
-    """Scales a picture so that its long side is `side` pixels, on a canvas whose sides are multiples of 32.
+def fit(image: Pixels, side: int, square: bool = False, quarter_turns: int = 0) -> Canvas:
+    """Scales a picture so that its long side is `side` pixels, turned by np.rot90, on a canvas whose sides are multiples
+    of 32.
 
     `square` pads to side x side, so that pictures of any shape share a batch.
     """
     height, width = image.shape[:2]
     scale = side / max(height, width)
-    inner_w, inner_h = max(1, round(width * scale)), max(1, round(height * scale))
-    scaled = cv2.resize(image, (inner_w, inner_h), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = np.rot90(cv2.resize(image, size, interpolation=interpolation), quarter_turns)
+    if quarter_turns % 2:
+        height, width = width, height
+    inner_h, inner_w = scaled.shape[:2]
     canvas_w, canvas_h = (side, side) if square else (inner_w, inner_h)
     pixels = np.zeros((_up_to_32(canvas_h), _up_to_32(canvas_w), 3), np.uint8)
     pixels[:inner_h, :inner_w] = scaled

@@ -149,8 +149,8 @@ def first_side(image: Pixels) -> int:
 
 
 def canvas_of(image: Pixels, side: int, square: bool = False, quarter_turns: int = 0) -> Canvas:
-    """What the detector sees of a picture, which is turned (np.rot90) first."""
-    return brightened(fit(np.rot90(image, quarter_turns), side, square))
+    """What the detector sees of a picture, turned by np.rot90."""
+    return brightened(fit(image, side, square, quarter_turns))
 
 
 def surest(found: Detections) -> float:
