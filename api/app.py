@@ -17,9 +17,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import arns, protocol, validation
@@ -68,6 +67,20 @@ class Record:
     gone: bool = False
 
 
+@dataclass(frozen=True)
+class Answer:
+    """An ASGI application that sends one answer: a Response of Starlette, without what that does for others."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
 def create_app(
     services: Services,
     authenticate: Authenticate,
@@ -87,9 +100,9 @@ def create_app(
     threads = ThreadPoolExecutor(settings.threads, "request")
     in_progress: set[Record] = set()
 
-    async def operate(http: Request) -> Response:
+    async def operate(scope: Scope, receive: Receive) -> Answer:
         record = Record()
-        headers = _joined_headers(http)
+        headers = _joined_headers(scope)
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type not in protocol.ACCEPTED_CONTENT_TYPES:
             return _not_the_protocol(record)
@@ -98,11 +111,11 @@ def create_app(
         in_progress.add(record)
         try:
             async with asyncio.timeout(settings.body_timeout_seconds):
-                body = await _read_body(http, settings.max_body_bytes)
-            query = http.scope["query_string"].decode("latin-1")
+                body = await _read_body(headers, receive, settings.max_body_bytes)
+            query = scope["query_string"].decode("latin-1")
             request = HttpRequest(query, headers, body)
             working = threads.submit(respond, request, record)
-            watching = asyncio.create_task(_drop_when_gone(http, record, services.inference, working))
+            watching = asyncio.create_task(_drop_when_gone(receive, record, services.inference, working))
             try:
                 return await asyncio.wrap_future(working)
             finally:
@@ -111,8 +124,6 @@ def create_app(
             return _failed(record, error)
         except TimeoutError:
             return _failed(record, RequestTimeoutException())
-        except ClientDisconnect:
-            return _failed(record, ClientClosedRequest())
         except asyncio.CancelledError:
             if not record.gone:
                 raise
@@ -120,7 +131,7 @@ def create_app(
         finally:
             in_progress.remove(record)
 
-    def respond(request: HttpRequest, record: Record) -> Response:
+    def respond(request: HttpRequest, record: Record) -> Answer:
         try:
             return _succeeded(record, answer(request, record))
         except Exception as error:
@@ -160,14 +171,14 @@ def create_app(
 
     @app.exception_handler(404)
     @app.exception_handler(405)
-    async def elsewhere(http: Request, error: Exception) -> Response:
+    async def elsewhere(http: Request, error: Exception) -> Answer:
         return _not_the_protocol(Record())
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         # Routing, middleware and telemetry take a good part of an operation's time, and do nothing for it.
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] == "/":
-            response = await operate(Request(scope, receive))
-            await response(scope, receive, send)
+            answer = await operate(scope, receive)
+            await answer(scope, receive, send)
         else:
             await app(scope, receive, send)
 
@@ -222,46 +233,60 @@ def serve(
     uvicorn.Server(config).run(sockets=[bound] if bound is not None else None)
 
 
-async def _drop_when_gone(http: Request, record: Record, inference: InferenceClient, working: Future[Response]) -> None:
+async def _drop_when_gone(
+    receive: Receive, record: Record, inference: InferenceClient, working: Future[Answer]
+) -> None:
     """Waits until the client hangs up; then its request does not begin any more, or its pictures are dropped."""
-    while (await http.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         continue
     record.gone = True
     if not working.cancel():
         asyncio.get_running_loop().run_in_executor(None, inference.take_back, record.request_id)
 
 
-async def _read_body(http: Request, limit: int) -> bytes:
+async def _read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
     """The body; raises RequestEntityTooLargeException as soon as it is known to be longer than `limit` bytes.
 
     The server discards what the client still sends after that, so the client gets to read the answer.
+    Raises ClientClosedRequest when the client does not send all of it.
     """
-    declared = http.headers.get("content-length", "0")
+    declared = headers.get("content-length", "0")
     chunks: list[bytes] = []
     size = int(declared) if declared.isdecimal() else 0
     if size <= limit:
-        size = 0
-        async for chunk in http.stream():
+        size, more = 0, True
+        while more and size <= limit:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientClosedRequest
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
-            if size > limit:
-                break
             chunks.append(chunk)
     if size > limit:
         raise RequestEntityTooLargeException(f"The request body is longer than {limit} bytes.")
     return b"".join(chunks)
 
 
-def _joined_headers(http: Request) -> dict[str, str]:
+def _joined_headers(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for raw_name, raw_value in http.scope["headers"]:
+    for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
 
-def _headers(record: Record) -> dict[str, str]:
-    # Clients set their clock by the Date of an answer that refuses their signature.
-    return {"x-amzn-RequestId": record.request_id, "Date": _date(int(time.time()))}
+def _answer(
+    record: Record, status: int, body: bytes, error_type: str | None = None, content_type: str = protocol.CONTENT_TYPE
+) -> Answer:
+    headers = {
+        "x-amzn-RequestId": record.request_id,
+        # Clients set their clock by the Date of an answer that refuses their signature.
+        "Date": _date(int(time.time())),
+        **({"x-amzn-ErrorType": error_type} if error_type else {}),
+        "Content-Length": str(len(body)),
+        "Content-Type": content_type,
+    }
+    return Answer(status, body, headers)
 
 
 @lru_cache(1)
@@ -269,12 +294,12 @@ def _date(second: int) -> str:
     return formatdate(second, usegmt=True)
 
 
-def _succeeded(record: Record, body: bytes) -> Response:
+def _succeeded(record: Record, body: bytes) -> Answer:
     _log_access(record, 200, None)
-    return Response(body, 200, _headers(record), protocol.CONTENT_TYPE)
+    return _answer(record, 200, body)
 
 
-def _failed(record: Record, raised: Exception) -> Response:
+def _failed(record: Record, raised: Exception) -> Answer:
     error = raised if isinstance(raised, AwsError) else from_domain(raised)
     name = record.operation.name if record.operation else "-"
     if error is None:
@@ -286,12 +311,12 @@ def _failed(record: Record, raised: Exception) -> Response:
         log.warning("request_id=%s operation=%s does not declare %s", record.request_id, name, error.code)
     status, body = to_response(error, record.request_id)
     _log_access(record, status, error.code)
-    return Response(body, status, _headers(record) | {"x-amzn-ErrorType": error.code}, protocol.CONTENT_TYPE)
+    return _answer(record, status, body, error.code)
 
 
-def _not_the_protocol(record: Record) -> Response:
+def _not_the_protocol(record: Record) -> Answer:
     _log_access(record, 404, "UnknownOperationException")
-    return Response(NOT_THE_PROTOCOL, 404, _headers(record), "application/xml")
+    return _answer(record, 404, NOT_THE_PROTOCOL, content_type="application/xml")
 
 
 def _log_access(record: Record, status: int, code: str | None) -> None:

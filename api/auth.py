@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from api.errors import (
@@ -159,13 +159,20 @@ def canonical_request(
 def signature(secret: str, signed_at: datetime, region: str, service: str, canonical: str) -> str:
     """The hexadecimal signature of a canonical request."""
     date = f"{signed_at:%Y%m%d}"
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
+    key = _signing_key(secret, date, region, service)
     scope = f"{date}/{region}/{service}/{TERMINATOR}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"{ALGORITHM}\n{signed_at.strftime(DATE_FORMAT)}\n{scope}\n{digest}"
     return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+@lru_cache(256)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The same for a day's requests of an access key to a region."""
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, TERMINATOR):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
 
 def _expected_signature(request: HttpRequest, claim: _Claim, signed_at: datetime, scope: _Scope, secret: str) -> str:

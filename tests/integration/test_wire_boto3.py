@@ -269,6 +269,20 @@ def test_rubbish_behind_requests_in_progress_leaves_no_traceback(capfd: pytest.C
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_the_head_of_an_answer_comes_with_its_body(server: WireServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        for _ in range(5):
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+            answer = connection.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 404 ") and answer.endswith(b"\r\n\r\n<UnknownOperationException/>\n")
+
+
+def test_an_answer_without_a_body(server: WireServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert connection.recv(1000).endswith(b"\r\n\r\n")
+
+
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
