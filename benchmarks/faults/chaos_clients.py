@@ -192,6 +192,9 @@ class Client:
                     return None, True
                 time.sleep(PAUSE_BETWEEN_ATTEMPTS_SECONDS)
                 continue
+            if _MEMBERS[operation] not in answer:
+                self._tally.violated([f"{operation} was answered with {answer}"])
+                return None, True
             with self._tally.lock:
                 self._tally.acknowledged[operation] += 1
                 phase.calls.append(time.monotonic() - called)
@@ -203,6 +206,12 @@ class Client:
         return self._random.choice(sorted(entries.items()))
 
 
+_MEMBERS = {
+    "index_faces": "FaceRecords",
+    "delete_faces": "DeletedFaces",
+    "search_faces": "FaceMatches",
+    "search_faces_by_image": "FaceMatches",
+}
 _ALL = {"FaceMatchThreshold": 0.0, "MaxFaces": MOST_MATCHES}
 
 

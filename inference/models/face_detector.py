@@ -63,8 +63,8 @@ def load(path: Path, device: str, threads: int) -> FaceDetector:
 
 
 def fit(image: Pixels, side: int, square: bool = False, quarter_turns: int = 0) -> Canvas:
-    """Scales a picture so that its long side is `side` pixels, turned by np.rot90, on a canvas whose sides are multiples
-    of 32.
+    """Scales a picture so that its long side is `side` pixels, and turns it by np.rot90; the canvas has sides that are
+    multiples of 32.
 
     `square` pads to side x side, so that pictures of any shape share a batch.
     """

@@ -457,7 +457,7 @@ def test_a_model_server_that_is_killed_in_the_middle(stack: Any, client: Any, wo
 
 
 def _api_log(stack: Any) -> str:
-    return str((stack.home / "logs" / "api.log").read_text())
+    return "".join(path.read_text() for path in (stack.home / "logs").glob("api*.log"))
 
 
 def _wait_until_ready_again(stack: Any, killed: int) -> None:
