@@ -18,6 +18,8 @@ def configure(part: str, level: str) -> None:
         format=f"%(asctime)s %(levelname)s {part} %(name)s: %(message)s",
         force=True,
     )
+    for chatty in ("httpx", "httpcore"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def rotate(path: Path) -> None:
