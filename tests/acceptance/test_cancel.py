@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from inference.client import InferenceClient
+
+pytestmark = pytest.mark.alone
 
 WAIT_SECONDS = 20.0
 

@@ -29,6 +29,8 @@ from benchmarks.faults.chaos_kills import suspended
 from benchmarks.faults.chaos_ledger import Ledger
 from benchmarks.own_stack import Stack
 
+pytestmark = pytest.mark.alone
+
 NEVER_SECONDS = "3600"
 STATEMENT_SECONDS = 2.0
 # A request that finds its connection dead waits for an answer, then for a new connection.

@@ -28,6 +28,8 @@ from storage import buckets, jobs
 from storage.database import open_pool
 from storage.tenant import Tenant
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT_SECONDS = 60.0
 LIMIT = 6
 BUCKET = "films"

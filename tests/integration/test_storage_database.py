@@ -19,6 +19,8 @@ from storage.database import Pool, open_pool
 from storage.errors import DatabaseUnavailable
 from storage.tenant import Tenant
 
+pytestmark = pytest.mark.alone
+
 
 @given(
     numpy_strategies.arrays(
