@@ -18,6 +18,8 @@ import httptools
 # uvicorn closes a connection over which nothing came for five seconds; none of ours shall be used at that moment.
 _KEPT_SECONDS = 4.0
 _RECEIVED_BYTES = 256 << 10
+# A body up to here goes out in one piece with the head: one system call, and the server wakes up once.
+_JOINED_BYTES = 64 << 10
 
 
 class NobodyListens(ConnectionError):
@@ -121,8 +123,10 @@ class _Connection:
 
     def exchange(self, head: bytes, body: bytes | memoryview, deadline: float) -> Answer:
         """Raises OSError."""
-        self.socket.sendall(head)
-        if body:
+        if len(body) <= _JOINED_BYTES:
+            self.socket.sendall(head + body)
+        else:
+            self.socket.sendall(head)
             self.socket.sendall(body)
         received = _Received()
         try:

@@ -1,5 +1,6 @@
 """Kept connections to a server that closes, is silent, breaks off or is not there."""
 
+import math
 import socket
 import threading
 import time
@@ -86,6 +87,17 @@ def test_one_connection_serves_many_requests(serve: Serve) -> None:
     assert server.connections == 1
     assert server.requests[1].startswith(b"POST /1?a=b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n")
     assert server.requests[1].endswith(b"x-request-id: id\r\n\r\nabc")
+
+
+def test_a_small_request_goes_out_in_one_piece() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # which keeps what one call sends together
+    ours.settimeout(5)
+    theirs.settimeout(5)
+    with ThreadPoolExecutor(1) as thread, ours, theirs:
+        answer = thread.submit(connections._Connection(ours).exchange, b"head\r\n\r\n", memoryview(b"body"), math.inf)
+        assert theirs.recv(1 << 16) == b"head\r\n\r\nbody"
+        theirs.sendall(HELLO)
+        assert answer.result(10) == Answer(200, b"hello")
 
 
 def test_large_bodies_arrive_whole(serve: Serve) -> None:
