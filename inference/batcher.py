@@ -5,14 +5,14 @@ item at once, a busy one finds all that queued up meanwhile (after text-embeddin
 """
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
-from inference.cores import Cores
+from inference.cores import Cores, whole_is_wanted, within_a_whole
 from inference.errors import Overloaded
 
 Item = TypeVar("Item")
@@ -42,6 +42,14 @@ class _Work(Generic[Item, Answer]):
     place: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What a whole still has to be told: places of items, in batches."""
+
+    left: deque[list[int]]
+    is_wanted: Callable[[], bool]
+
+
 class Batcher(Generic[Item, Answer]):
     """Gathers the items of many callers into batches for one network.
 
@@ -63,12 +71,15 @@ class Batcher(Generic[Item, Answer]):
         self._max_batch = max_batch
         self._queue_limit = queue_limit
         self._queue: deque[_Work[Item, Answer]] = deque()
+        self._told: set[_Told] = set()
         self._free_lanes = parallel
         self._cores = cores or Cores(parallel)
 
     @property
     def waiting(self) -> int:
-        return len(self._queue)
+        """Items that have not been begun, but for those that nobody waits for any more."""
+        told = (len(batch) for one in self._told.copy() if one.is_wanted() for batch in one.left.copy())
+        return len(self._queue) + sum(told)
 
     async def submit(self, item: Item, key: Hashable = None) -> Answer:
         """The answer for one item. Raises what submit_all raises."""
@@ -82,6 +93,8 @@ class Batcher(Generic[Item, Answer]):
         """
         if not items:
             return []
+        if within_a_whole():
+            return self._at_once(items, keys)
         if len(self._queue) + len(items) > self._queue_limit:
             raise Overloaded(f"{len(self._queue)} items wait already")
         call: _Call[Answer] = _Call([None] * len(items), len(items), asyncio.get_running_loop().create_future())
@@ -94,6 +107,27 @@ class Batcher(Generic[Item, Answer]):
         except BaseException:
             self._drop_settled()
             raise
+
+    def _at_once(self, items: Sequence[Item], keys: Iterable[Hashable]) -> list[Answer]:
+        """The answers for all items, in order, told on the core of the calling whole and on those that rest."""
+        answers: list[Any] = [None] * len(items)
+        alike: defaultdict[Hashable, list[int]] = defaultdict(list)
+        for place, (_, key) in enumerate(zip(items, keys, strict=False)):
+            alike[key].append(place)
+        size = min(self._max_batch, -(-len(items) // (1 + self._cores.resting)))
+        left = deque(places[start : start + size] for places in alike.values() for start in range(0, len(places), size))
+
+        def tell(places: list[int]) -> None:
+            for place, answer in zip(places, self._predict([items[place] for place in places]), strict=True):
+                answers[place] = answer
+
+        told = _Told(left, whole_is_wanted())
+        self._told.add(told)
+        try:
+            self._cores.share(tell, left)
+        finally:
+            self._told.discard(told)
+        return answers
 
     def _fill_lanes(self) -> None:
         while self._free_lanes and self._queue:

@@ -11,13 +11,13 @@ from functools import cache
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
-_KEPT_BYTES = 64 << 20
+_KEPT_BYTES = 192 << 20
 _LARGE_BYTES = 32 << 20
-_MOST_HEAPS = 2
+_MOST_HEAPS = 1
 
 
 def keep_little() -> None:
-    """From now on two heaps that keep up to 64 MB at their end; blocks over 32 MB go back as soon as they are free."""
+    """From now on one heap that keeps up to 192 MB at its end; blocks over 32 MB go back as soon as they are free."""
     library = _glibc()
     if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

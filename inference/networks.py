@@ -79,7 +79,8 @@ class Network(Protocol[Item, Result]):
 
 @dataclass(frozen=True)
 class Networks:
-    """The queues of all networks, by the task they are for. `chores` runs the pixel work beside them."""
+    """The queues of all networks, by the task they are for. `chores` runs the pixel work beside them, and where
+    `whole_pictures` is set all that is done for a picture."""
 
     faces: FaceNetworks
     scene: SceneNetworks
@@ -89,6 +90,7 @@ class Networks:
     equipment: EquipmentNetworks
     persons: PersonNetworks
     chores: Cores
+    whole_pictures: bool
 
 
 class Loader:
@@ -143,6 +145,7 @@ def load(settings: ModelServerSettings) -> Networks:
         equipment=_equipment(loader, faces, seen),
         persons=PersonNetworks(seen, faces, scores, loader.chores),
         chores=loader.chores,
+        whole_pictures=settings.device == "cpu",
     )
 
 

@@ -33,12 +33,13 @@ class Picture:
         self._answers: dict[str, _Shared] = {}
 
     async def once(self, what: str, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """The answer of `work`, which runs once for all that ask for `what`, now or later.
+        """The answer of `work`, which runs once for all that ask for `what`, now or later, but for two pieces at work
+        on two cores at once: they do it each, and one answer is kept.
 
         It is dropped when all who wait for it have gone, and not kept when it fails.
         """
         shared = self._answers.get(what)
-        if shared is None:
+        if shared is None or _is_elsewhere(shared.task):
             shared = self._answers[what] = _Shared(asyncio.ensure_future(work()))
         shared.callers += 1
         try:
@@ -91,6 +92,10 @@ class RecentPictures:
         while self._pixels > self._most_pixels:
             _, oldest = self._kept.popitem(last=False)
             self._pixels -= _size(oldest)
+
+
+def _is_elsewhere(task: "asyncio.Task[Any]") -> bool:
+    return not task.done() and task.get_loop() is not asyncio.get_running_loop()
 
 
 def _size(picture: Picture) -> int:

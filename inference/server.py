@@ -1,7 +1,7 @@
 """The model server: pixels in, dataclasses out, over HTTP on a Unix socket or a TCP port.
 
-One process and one event loop; networks run in threads behind one batch queue each. What it cannot take on is refused
-at once, and work whose caller has gone is dropped.
+One process and one event loop. On the CPU a picture has a core to itself; on a device networks run in threads behind one
+batch queue each. What it cannot take on is refused at once, and work whose caller has gone is dropped.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ STATUS: dict[type[errors.InferenceError], int] = {
 }
 REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_REQUEST = 64
-REST_SECONDS = 2.0
+REST_SECONDS = 8.0
 Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
@@ -87,7 +87,7 @@ def create_app(settings: ModelServerSettings) -> Starlette:
                 return _refusal(error)
             except (ClientDisconnect, asyncio.CancelledError):
                 return _refusal(errors.CallerGone("the caller has gone"))
-            return Response(wire.encode(result), media_type="application/msgpack")
+            return Response(result, media_type="application/msgpack")
 
         return Route(f"/{kind.task}", answer, methods=["POST"])
 
@@ -158,9 +158,15 @@ def run(settings: ModelServerSettings, log_level: str = "info") -> None:
     )
 
 
-async def _run(app: Starlette, given: bytes | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> object:
-    picture = given if isinstance(given, Picture) else await app.state.pictures.open(given)
-    return await pipeline(picture, asked, app.state.networks)
+async def _run(app: Starlette, given: bytes | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> bytes:
+    """The encoded answer."""
+    loaded: Networks = app.state.networks
+
+    async def work() -> bytes:
+        picture = given if isinstance(given, Picture) else await app.state.pictures.open(given)
+        return wire.encode(await pipeline(picture, asked, loaded))
+
+    return await (loaded.chores.run_whole(work) if loaded.whole_pictures else work())
 
 
 @contextmanager

@@ -84,6 +84,11 @@ class RunningServer:
         batcher._predict = held
         return gate, sizes
 
+    def queue_steps(self) -> None:
+        """From now on the steps of a picture go through the queues of the networks, as for a device."""
+        state = self.app.state
+        state.networks = replace(state.networks, whole_pictures=False)
+
     @property
     def in_work(self) -> int:
         return int(self.app.state.pictures_in_work)
@@ -135,6 +140,20 @@ def test_a_frame_is_seen_as_the_picture_of_it_is(server: RunningServer, collins:
     # Another way up in memory, and smaller than a picture may be.
     assert client.faces(pixels.transpose(1, 0, 2)).width == pixels.shape[0]
     assert client.faces(pixels[:40, :30]).height == 40
+
+
+def test_a_picture_in_one_piece_is_seen_as_one_in_steps_is(server: RunningServer, collins: bytes) -> None:
+    rows = _row_of(collins, 3)
+
+    def seen(shade: int) -> list[object]:
+        given = rows + bytes([shade])  # another file, so that nothing is remembered
+        tasks = (server.client.labels, server.client.moderation, server.client.text, server.client.protective_equipment)
+        faces = server.client.faces(given, attributes=("all",)).faces
+        return [*(task(given) for task in tasks), faces]
+
+    whole = seen(0)
+    server.queue_steps()
+    assert seen(1) == whole
 
 
 def test_frames_are_not_kept(server: RunningServer, collins: bytes) -> None:
@@ -192,6 +211,7 @@ def test_only_the_networks_behind_the_asked_attributes_run(
 
 
 def test_faces_of_one_and_of_several_pictures_share_batches(server: RunningServer, collins: bytes) -> None:
+    server.queue_steps()
     gate, sizes = server.hold("faces.embedder")
     batcher = server.app.state.networks.faces.embedder
     rows = _row_of(collins, 3)
@@ -268,6 +288,7 @@ def test_more_faces_than_there_is_room_for_are_an_overload(
     encoded = io.BytesIO()
     crowd.save(encoded, "PNG")
     with RunningServer(service_folder, models_dir, queue_limit=1) as server:
+        server.queue_steps()
         gate, _ = server.hold("faces.embedder")
         with pytest.raises(Overloaded):
             server.client.faces(encoded.getvalue(), embed="all")

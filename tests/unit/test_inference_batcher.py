@@ -3,8 +3,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inference.batcher import Batcher, together
+from inference.cores import Cores
 from inference.errors import Overloaded
 
 
@@ -169,5 +172,22 @@ def test_the_first_failure_is_raised_as_it_is_and_the_others_are_dropped() -> No
         assert batcher.waiting == 0, "nobody waits for these any more"
         network.gate.set()
         assert await together(batcher.submit(number) for number in (2, 4)) == [4, 8]
+
+    asyncio.run(scenario())
+
+
+@given(numbers=st.lists(st.integers(0, 5), max_size=20), max_batch=st.integers(1, 4), count=st.integers(1, 3))
+@settings(max_examples=40, deadline=None)
+def test_within_a_whole_all_are_told_in_order(numbers: list[int], max_batch: int, count: int) -> None:
+    async def scenario() -> None:
+        network, cores = GatedNetwork(), Cores(count)
+        network.gate.set()
+        batcher = Batcher(network.predict, max_batch, queue_limit=1, parallel=count, cores=cores)
+        told = await cores.run_whole(lambda: batcher.submit_all(numbers, [number % 2 for number in numbers]))
+        assert told == [number * 2 for number in numbers]
+        assert sorted(number for batch in network.batches for number in batch) == sorted(numbers)
+        for batch in network.batches:
+            assert len(batch) <= max_batch and len({number % 2 for number in batch}) == 1
+        assert batcher.waiting == 0
 
     asyncio.run(scenario())

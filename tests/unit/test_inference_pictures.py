@@ -1,5 +1,6 @@
 import asyncio
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -111,3 +112,17 @@ def test_a_picture_larger_than_the_room_is_opened_all_the_same(most_pixels: int)
 def test_nobody_changes_a_shared_picture() -> None:
     with pytest.raises(ValueError, match="read-only"):
         _picture().pixels[0, 0] = 1
+
+
+def test_pictures_on_two_cores_do_not_wait_for_each_other() -> None:
+    async def scenario() -> None:
+        cores, picture, meeting = Cores(2), _picture(), threading.Barrier(2, timeout=5)
+
+        async def work() -> int:
+            return await cores.run(meeting.wait)
+
+        first, second = (cores.run_whole(lambda: picture.once("words", work)) for _ in range(2))
+        assert {await first, await second} == {0, 1}, "each did it for itself"
+        assert await picture.once("words", work) in (0, 1), "and one answer is kept"
+
+    asyncio.run(scenario())
