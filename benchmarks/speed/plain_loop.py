@@ -18,7 +18,6 @@ from benchmarks.speed.replay import Pictures
 from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
 
-
 _TRIALS = 3
 """Of each number of callers: the first one pays for memory that is new to its threads."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ class FakeServer:
             except OSError:
                 return
             self.connections += 1
-            with accepted:
+            with accepted, suppress(BrokenPipeError):  # who asked has hung up
                 self._answer(accepted)
 
     def _answer(self, accepted: socket.socket) -> None:
