@@ -1,6 +1,6 @@
 """The model server: pixels in, dataclasses out, over HTTP on a Unix socket or a TCP port.
 
-One process and one event loop. On the CPU a picture has a core to itself; on a device networks run in threads behind one
+One process and one event loop. On the CPU a picture has a core to itself; on a device networks run in threads, behind a
 batch queue each. What it cannot take on is refused at once, and work whose caller has gone is dropped.
 """
 
