@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import faiss
@@ -182,18 +181,7 @@ class VectorIndex:
             found = nearest(probes, self._vectors[: self._count], self._copy)
             rows = np.concatenate(found) if len(found) > 1 else found[0]
             ids, vectors = self._ids.take(rows, 0), self._vectors.take(rows, 0)
-        # For each row the number of the one who wants it.
-        of = np.repeat(np.arange(len(wanted)), [len(one) for one in found]) if len(found) > 1 else 0
-        scores = _cosines(np.array([one.query for one in wanted]), of, vectors)
-        order = _order(ids, scores, of)
-        ids, scores = ids.take(order, 0), scores.take(order)
-        if len(wanted) == 1:
-            return [_cut(wanted[0], ids, scores)]
-        ends = np.cumsum([len(one) for one in found]).tolist()
-        return [
-            _cut(one, ids[start:end], scores[start:end])
-            for one, (start, end) in zip(wanted, pairwise([0, *ends]), strict=True)
-        ]
+        return _answers(wanted, [len(one) for one in found], ids, vectors)
 
     def _add(self, ids: _Numbers, vectors: Vectors) -> None:
         if not len(ids):
@@ -310,14 +298,33 @@ def _order(ids: _Numbers, scores: Scores, of: _Rows | int) -> _Rows:
     return np.lexsort(keys if isinstance(of, int) else (*keys, of))
 
 
-def _cut(wanted: _Wanted, ids: _Numbers, scores: Scores) -> tuple[Ids, Scores]:
-    """The answer, of ids and scores in order, some of which may not belong to it."""
-    end = np.count_nonzero(scores >= wanted.min_score)
-    ids, scores = ids[:end], scores[:end]
+def _answers(wanted: Sequence[_Wanted], counts: list[int], ids: _Numbers, vectors: Vectors) -> list[tuple[Ids, Scores]]:
+    """For each of those who want them so many of the ids and vectors, in any order, some of which may not suit."""
+    queries = np.array([one.query for one in wanted])
+    if len(wanted) == 1:
+        scores = _cosines(queries, 0, vectors)
+        order = _order(ids, scores, 0)
+        ends = [np.count_nonzero(scores >= wanted[0].min_score)]
+    else:
+        of = np.repeat(np.arange(len(wanted)), counts)
+        scores = _cosines(queries, of, vectors)
+        order = _order(ids, scores, of)
+        least = np.array([one.min_score for one in wanted], np.float32)
+        ends = np.bincount(of[scores >= least[of]], minlength=len(wanted)).tolist()
+    found, scores = _as_bytes(ids.take(order, 0)), scores.take(order)
+    answers, start = [], 0
+    for one, count, end in zip(wanted, counts, ends, strict=True):
+        answers.append(_cut(one, found[start : start + end], scores[start : start + end]))
+        start += count
+    return answers
+
+
+def _cut(wanted: _Wanted, ids: Ids, scores: Scores) -> tuple[Ids, Scores]:
+    """The answer, of all ids with scores that suffice, best first."""
     if wanted.exclude is not None:
-        is_other = (ids != np.frombuffer(wanted.exclude, np.uint64)).any(axis=1)
+        is_other = (ids != np.frombuffer(wanted.exclude, np.uint8)).any(axis=1)
         ids, scores = ids[is_other], scores[is_other]
-    return _as_bytes(ids[: wanted.k]), scores[: wanted.k]
+    return ids[: wanted.k], scores[: wanted.k]
 
 
 def _as_numbers(ids: Ids) -> npt.NDArray[np.uint64]:
