@@ -303,14 +303,13 @@ def _answers(wanted: Sequence[_Wanted], counts: list[int], ids: _Numbers, vector
     queries = np.array([one.query for one in wanted])
     if len(wanted) == 1:
         scores = _cosines(queries, 0, vectors)
-        order = _order(ids, scores, 0)
-        ends = [np.count_nonzero(scores >= wanted[0].min_score)]
-    else:
-        of = np.repeat(np.arange(len(wanted)), counts)
-        scores = _cosines(queries, of, vectors)
-        order = _order(ids, scores, of)
-        least = np.array([one.min_score for one in wanted], np.float32)
-        ends = np.bincount(of[scores >= least[of]], minlength=len(wanted)).tolist()
+        order = _order(ids, scores, 0)[: np.count_nonzero(scores >= wanted[0].min_score)]
+        return [_cut(wanted[0], _as_bytes(ids.take(order, 0)), scores.take(order))]
+    of = np.repeat(np.arange(len(wanted)), counts)
+    scores = _cosines(queries, of, vectors)
+    order = _order(ids, scores, of)
+    least = np.array([one.min_score for one in wanted], np.float32)
+    ends = np.bincount(of[scores >= least[of]], minlength=len(wanted)).tolist()
     found, scores = _as_bytes(ids.take(order, 0)), scores.take(order)
     answers, start = [], 0
     for one, count, end in zip(wanted, counts, ends, strict=True):
