@@ -1,7 +1,8 @@
 """Callers of one function share its calls: while some run, all who come are gathered for the next one.
 
 There is no waiting knob: a caller who finds a free lane is served at once. (After flat combining, Hendler and others,
-2010: whoever has the turn does the work of all who wait.)
+2010: whoever has the turn does the work of all who wait.) Those who were answered wake one another in turn, and the
+last one the lane's next owner: all at once they would compete for the interpreter, with each other and with that one.
 """
 
 import threading
@@ -25,9 +26,10 @@ class _Entry(Generic[Question, Answer]):
 
     question: Question
     called: threading.Lock = field(default_factory=_closed)
-    done: bool = False
     answer: Answer | None = None
     error: BaseException | None = None
+    # Once there is an answer: what its owner does first.
+    wake_next: Callable[[], None] | None = None
 
 
 class Combined(Generic[Question, Answer]):
@@ -56,14 +58,14 @@ class Combined(Generic[Question, Answer]):
             finally:
                 self._pass_lane_on()
         own.called.acquire()
-        if not own.done:
-            self._answer_with_others(own)
+        wake_next = own.wake_next or self._answer_with_others(own)
+        wake_next()
         if own.error is not None:
             raise own.error
         return cast(Answer, own.answer)
 
-    def _answer_with_others(self, own: _Entry[Question, Answer]) -> None:
-        """Uses the lane that `own` was given, also for those who wait."""
+    def _answer_with_others(self, own: _Entry[Question, Answer]) -> Callable[[], None]:
+        """Uses the lane that `own` was given, also for those who wait; returns what to do first then."""
         with self._lock:
             others, self._waiting = self._waiting[: self._most - 1], self._waiting[self._most - 1 :]
         batch = [own, *others]
@@ -73,11 +75,10 @@ class Combined(Generic[Question, Answer]):
         except BaseException as error:
             for entry in batch:
                 entry.error = error
-        self._pass_lane_on()
-        for entry in batch:
-            entry.done = True
-        for entry in others:
-            entry.called.release()
+        first, *rest = [*(entry.called.release for entry in others), self._pass_lane_on]
+        for entry, wake_next in zip(others, rest, strict=True):
+            entry.wake_next = wake_next
+        return first
 
     def _pass_lane_on(self) -> None:
         """To the one who waits longest."""

@@ -10,9 +10,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -41,9 +39,11 @@ _ROUNDING = 5e-3
 _SAMPLE_ROWS = 16384
 _BLOCK_ROWS = 1024
 _MOST_ROWS_BEHIND = 4096
-# Searches that run at once, with all cores between them; more wait and share the next ones.
+# Searches that run at once, with all cores between them; more wait and share the next ones. In a gallery of fewer bytes
+# one runs at a time: it is done before several would have had their turns at the interpreter.
 _CORES = os.cpu_count() or 1
 _LANES = min(_CORES, 4)
+_LANES_FROM_BYTES = 16 * 1024 * 1024
 _MOST_QUERIES = 64
 
 
@@ -64,8 +64,7 @@ def new(device: str = "cpu", capacity: int = 0) -> "VectorIndex":
     return VectorIndex(capacity, lambda sample: HalfPrecision(sample.shape[1], device), copy_from_bytes=1)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Wanted:
+class _Wanted(NamedTuple):
     """What one search asks for, see VectorIndex.search."""
 
     query: Vectors
@@ -106,7 +105,8 @@ class VectorIndex:
         self._copy_from_bytes = copy_from_bytes
         self._copy: Copy | None = None
         self._copying = False
-        self._search = Combined(self._answer, _LANES, _MOST_QUERIES)
+        self._search_small = Combined(self._answer, 1, _MOST_QUERIES)
+        self._search_large = Combined(self._answer, _LANES, _MOST_QUERIES)
 
     def __len__(self) -> int:
         return self._count
@@ -158,12 +158,13 @@ class VectorIndex:
             return _as_bytes(self._ids[:0]), np.empty(0, np.float32)
         if query.shape != (self.dimension,):
             raise DimensionMismatch(f"a query of shape {query.shape} in an index of {self.dimension} dimensions")
-        return self._search(_Wanted(query, k, min_score, exclude))
+        search = self._search_large if self._bytes_of_vectors() >= _LANES_FROM_BYTES else self._search_small
+        return search(_Wanted(query, k, min_score, exclude))
 
     @contextmanager
     def contents(self) -> Iterator[tuple[Ids, Vectors]]:
         """All ids uint8[N, 16] and vectors float32[N, D], which nobody changes inside the `with` block."""
-        with self._lock.shared():
+        with self._lock:
             yield _as_bytes(self._ids[: self._count]), self._vectors[: self._count]
 
     def settle(self) -> None:
@@ -173,22 +174,14 @@ class VectorIndex:
 
     def _answer(self, wanted: Sequence[_Wanted]) -> list[tuple[Ids, Scores]]:
         probes = [one.probe for one in wanted]
-        with self._lock.shared():
+        with self._lock:
             if self._copy is not None:
                 # The setting is that of the calling thread.
                 faiss.omp_set_num_threads(_CORES // _LANES)
             found = nearest(probes, self._vectors[: self._count], self._copy)
             rows = np.concatenate(found) if len(found) > 1 else found[0]
-            ids, vectors = self._ids[rows], self._vectors[rows]
-        if len(wanted) == 1:
-            return [_ranked(wanted[0], ids, _cosines(wanted[0].query[None], vectors))]
-        of = np.repeat(np.arange(len(wanted)), [len(one) for one in found])
-        scores = _cosines(np.stack([one.query for one in wanted])[of], vectors)
-        ends = np.cumsum([len(one) for one in found]).tolist()
-        return [
-            _ranked(one, ids[start:end], scores[start:end])
-            for one, (start, end) in zip(wanted, pairwise([0, *ends]), strict=True)
-        ]
+            ids, vectors = self._ids.take(rows, 0), self._vectors.take(rows, 0)
+        return _answers(wanted, [len(one) for one in found], ids, vectors)
 
     def _add(self, ids: _Numbers, vectors: Vectors) -> None:
         if not len(ids):
@@ -261,7 +254,7 @@ class VectorIndex:
         return True
 
     def _begin_copy(self) -> bool:
-        with self._lock.shared():
+        with self._lock:
             if not self._rows_behind():
                 return False
             rows = np.unique(np.linspace(0, self._count - 1, min(_SAMPLE_ROWS, self._count), dtype=np.int64))
@@ -286,27 +279,51 @@ def _copy(reference: "weakref.ref[VectorIndex]") -> None:
         del index
 
 
-def _cosines(queries: Vectors, vectors: Vectors) -> Scores:
-    """Of each vector and its query, or the only one.
+def _cosines(queries: Vectors, of: _Rows | int, vectors: Vectors) -> Scores:
+    """Of each vector and its query, whose number is in `of`.
 
-    In double precision, so that a score does not depend on the order of summation and that of a copy is 1.
+    In double precision, so that a score does not depend on the order of summation, that of a copy is 1, and none is
+    beyond.
     """
     wide, others = queries.astype(np.float64), vectors.astype(np.float64)
-    lengths = np.sqrt(np.vecdot(wide, wide) * np.vecdot(others, others))
-    cosines: Scores = (np.vecdot(others, wide) / lengths).astype(np.float32)
-    return np.minimum(np.maximum(cosines, -1.0, out=cosines), 1.0, out=cosines)
+    lengths = np.sqrt(np.vecdot(wide, wide)[of] * np.vecdot(others, others))
+    cosines: Scores = (np.vecdot(others, wide[of]) / lengths).astype(np.float32)
+    return cosines
 
 
-def _ranked(wanted: _Wanted, ids: _Numbers, scores: Scores) -> tuple[Ids, Scores]:
-    """The answer, of ids and scores in any order."""
+def _order(ids: _Numbers, scores: Scores, of: _Rows | int) -> _Rows:
+    """By query, best first, equal ones by id."""
     low, high = ids.view(">u8").T[::-1]
-    order = np.lexsort((low, high, -scores))
-    order = order[: np.count_nonzero(scores >= wanted.min_score)]
-    ids = ids[order]
+    keys = (low, high, -scores)
+    return np.lexsort(keys if isinstance(of, int) else (*keys, of))
+
+
+def _answers(wanted: Sequence[_Wanted], counts: list[int], ids: _Numbers, vectors: Vectors) -> list[tuple[Ids, Scores]]:
+    """For each of those who want them so many of the ids and vectors, in any order, some of which may not suit."""
+    queries = np.array([one.query for one in wanted])
+    if len(wanted) == 1:
+        scores = _cosines(queries, 0, vectors)
+        order = _order(ids, scores, 0)[: np.count_nonzero(scores >= wanted[0].min_score)]
+        return [_cut(wanted[0], _as_bytes(ids.take(order, 0)), scores.take(order))]
+    of = np.repeat(np.arange(len(wanted)), counts)
+    scores = _cosines(queries, of, vectors)
+    order = _order(ids, scores, of)
+    least = np.array([one.min_score for one in wanted], np.float32)
+    ends = np.bincount(of[scores >= least[of]], minlength=len(wanted)).tolist()
+    found, scores = _as_bytes(ids.take(order, 0)), scores.take(order)
+    answers, start = [], 0
+    for one, count, end in zip(wanted, counts, ends, strict=True):
+        answers.append(_cut(one, found[start : start + end], scores[start : start + end]))
+        start += count
+    return answers
+
+
+def _cut(wanted: _Wanted, ids: Ids, scores: Scores) -> tuple[Ids, Scores]:
+    """The answer, of all ids with scores that suffice, best first."""
     if wanted.exclude is not None:
-        is_other = (ids != np.frombuffer(wanted.exclude, np.uint64)).any(axis=1)
-        ids, order = ids[is_other], order[is_other]
-    return _as_bytes(ids[: wanted.k]), scores[order[: wanted.k]]
+        is_other = (ids != np.frombuffer(wanted.exclude, np.uint8)).any(axis=1)
+        ids, scores = ids[is_other], scores[is_other]
+    return ids[: wanted.k], scores[: wanted.k]
 
 
 def _as_numbers(ids: Ids) -> npt.NDArray[np.uint64]:
@@ -314,4 +331,4 @@ def _as_numbers(ids: Ids) -> npt.NDArray[np.uint64]:
 
 
 def _as_bytes(ids: npt.NDArray[np.uint64]) -> Ids:
-    return np.ascontiguousarray(ids).view(np.uint8).reshape(-1, ID_BYTES)
+    return ids.view(np.uint8)

@@ -71,7 +71,9 @@ class Copy(Protocol):
 
 def nearest(probes: Sequence[Probe], vectors: Vectors, copy: Copy | None) -> list[Rows]:
     """The wanted rows of vectors, float32[N, D], for each probe, in any order."""
-    found = _by_copy(probes, vectors, copy) if copy is not None and copy.pays(len(probes)) else {}
+    if copy is None or not copy.pays(len(probes)):
+        return exact(probes, vectors)
+    found = _by_copy(probes, vectors, copy)
     left = [probe for probe in probes if probe not in found]
     if left:
         found |= zip(left, exact(left, vectors), strict=True)
@@ -80,6 +82,8 @@ def nearest(probes: Sequence[Probe], vectors: Vectors, copy: Copy | None) -> lis
 
 def exact(probes: Sequence[Probe], vectors: Vectors) -> list[Rows]:
     """As `nearest`, all compared: by one matrix product, and few products are above the limits."""
+    if len(probes) == 1 and len(vectors) <= _BLOCK_ROWS:
+        return [_exact_for_one(probes[0], vectors)]
     queries = np.ascontiguousarray(_queries(probes).T)
     # What is kept is above its limit, which rises to the least of the best so far when there are enough of them.
     limits = np.nextafter(np.array([probe.at_least for probe in probes], np.float32), np.float32(-np.inf))
@@ -92,6 +96,15 @@ def exact(probes: Sequence[Probe], vectors: Vectors) -> list[Rows]:
         found = _Held(hits // len(probes) + start, hits % len(probes), products.ravel()[hits])
         held = _best(held.joined_by(found) if start else found, most, limits)
     return held.by_probe(len(probes))
+
+
+def _exact_for_one(probe: Probe, vectors: Vectors) -> Rows:
+    """For few vectors the calls beside the product take as long as the product itself."""
+    products = vectors.dot(probe.query)
+    rows: Rows = (products >= np.float32(probe.at_least)).nonzero()[0]
+    if len(rows) > probe.k:
+        rows = rows[products[rows].argpartition(len(rows) - probe.k)[-probe.k :]]
+    return rows
 
 
 class _Held(NamedTuple):
@@ -180,4 +193,4 @@ def _checked(probe: Probe, vectors: Vectors, seeming: Products, rows: Rows, more
 
 
 def _queries(probes: Sequence[Probe]) -> Vectors:
-    return np.stack([probe.query for probe in probes]) if len(probes) > 1 else probes[0].query[None]
+    return np.array([probe.query for probe in probes])
