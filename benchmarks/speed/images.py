@@ -17,13 +17,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from benchmarks.endpoint import Endpoint
@@ -56,12 +57,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Subject:
-    """What one case measures. `loop` gives the limit, None where there is none."""
+    """What one case measures. `loop` gives the limit, None where there is none; `stack` is ours if it is our own."""
 
     place: Endpoint
     operation: ImageOperation
     asked: Sequence[Pictures]
     loop: Callable[[], PlainLoop] | None
+    stack: Stack | None = None
 
     def requests(self, count: int, seed: int) -> Iterator[bytes]:
         """Signed requests about pictures that nobody has seen, in whole passes over all but for the last."""
@@ -100,7 +102,7 @@ def _cases(asked: Mapping[str, Any], found: Targets, samples: Sequence[Sample]) 
         loads = [("closed", clients) for clients in asked["clients"]] + [("open", share) for share in asked["shares"]]
         for (load, size), (name, place) in itertools.product(loads if pictures else [], found.endpoints.items()):
             loop = partial(limit, operation) if limit and here[name] else None
-            subject = Subject(place, OPERATIONS[operation], pictures, loop)
+            subject = Subject(place, OPERATIONS[operation], pictures, loop, found.stack)
             remembered = (saturated, (name, operation))
             key = {"endpoint": name, "operation": operation, "load": load}
             if load == "closed":
@@ -120,21 +122,33 @@ def _closed(
     saturated: dict[tuple[str, str], float],
     name: tuple[str, str],
 ) -> dict[str, Any]:
-    """Figures of all rounds together; `ratio` is the median of those of each round's endpoint and loop."""
+    """Figures of all rounds together; `ratio` is the median of those of each round's endpoint and loop.
+
+    `processor_ms`: processor time of all parts of the stack for a request, and of the loop, which other programs on
+    the machine disturb less than they do the ratio.
+    """
     loop = subject.loop() if subject.loop else None
     first = closed_loop(subject.place, [*subject.requests(max(len(subject.asked), clients), seed=-1)], clients)
     if not first.latencies:
         return first.figures()
     rate = len(first.latencies) / first.seconds
     count = whole_passes(max(seconds * rate, 2 * clients), subject.asked)
-    loads, limits = [], []
+    loads, limits, spent, loop_spent = [], [], 0.0, 0.0
     for seed in range(rounds):
         if loop:
+            began = time.process_time()
             limits.append(looped(loop.replay, loop.callers, subject.asked, seconds * loop.per_second, seed))
-        loads.append(closed_loop(subject.place, [*subject.requests(count, seed)], clients))
+            loop_spent += time.process_time() - began
+        requests, began = [*subject.requests(count, seed)], _processor_seconds(subject.stack)
+        loads.append(closed_loop(subject.place, requests, clients))
+        spent += _processor_seconds(subject.stack) - began
     figures = _together(loads).figures()
     saturated[name] = max(saturated.get(name, 0.0), figures["per_second"])
+    if subject.stack:
+        figures["processor_ms"] = spent / (rounds * count) * 1e3
     if loop:
+        looped_over = rounds * whole_passes(seconds * loop.per_second, subject.asked)
+        figures["loop_processor_ms"] = loop_spent / looped_over * 1e3
         ratios = [len(load.latencies) / load.seconds / limit for load, limit in zip(loads, limits, strict=True)]
         figures |= {"loop_per_second": statistics.median(limits), "loop_callers": loop.callers}
         figures |= {"ratio": statistics.median(ratios)}
@@ -170,6 +184,19 @@ def _added(subject: Subject, loop: PlainLoop, rounds: int) -> dict[str, float]:
             alone.append(statistics.median(works))
             added.append(statistics.median(waits) - alone[-1])
     return {"loop_ms": statistics.median(alone) * 1e3, "added_ms": statistics.median(added) * 1e3}
+
+
+def _processor_seconds(stack: Stack | None) -> float:
+    """Of all processes of a stack that are there now."""
+    if stack is None:
+        return 0.0
+    seconds = 0.0
+    for part in stack.parts():
+        with suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+            process = psutil.Process(stack.pid(part))
+            for one in (process, *process.children(recursive=True)):
+                seconds += sum(one.cpu_times()[:2])
+    return seconds
 
 
 def _seconds(work: Callable[[], object]) -> float:
