@@ -55,9 +55,9 @@ def of_objects(found: Objects, scores: Curve) -> Sightings:
 def of_classes(seen: Classes, probabilities: Curve) -> Sightings:
     """A label's probability is the sum over the classes that stand for it or for one of its descendants;
     `probabilities` maps it, 0..1, to 0..100."""
-    names, stand_for = _class_labels()
+    names, classes, labels = _class_labels()
     likely = np.exp(seen.logits.astype(np.float64) - seen.logits.max())
-    shares = (likely / likely.sum()) @ stand_for
+    shares = np.bincount(labels, (likely / likely.sum())[classes], len(names))
     confidences = np.interp(shares, probabilities.raw, probabilities.calibrated)
     return Sightings(dict(zip(names, confidences.tolist(), strict=True)))
 
@@ -96,8 +96,11 @@ def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 @cache
-def _class_labels() -> tuple[tuple[str, ...], np.ndarray]:
-    """The labels that the 1000 classes stand for, ancestors too, and float64 [1000, labels], 1 where a class does."""
+def _class_labels() -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """The labels that the 1000 classes stand for, ancestors too; then by numbers which class stands for which label."""
     closures = [taxonomy.closure(one.labels) for one in taxonomy.classes("imagenet")]
     names = tuple(sorted(frozenset().union(*closures)))
-    return names, np.array([[name in closed for name in names] for closed in closures], np.float64)
+    numbers = {name: number for number, name in enumerate(names)}
+    pairs = [(one, numbers[name]) for one, closed in enumerate(closures) for name in closed]
+    classes, labels = np.array(pairs).T
+    return names, classes, labels

@@ -88,6 +88,8 @@ def _lookup(pool: "Pool", key: bytes) -> "Lookup":
 
 def inference(_: argparse.Namespace, settings: Settings) -> int:
     """The model server."""
+    # It takes as many cores as it may with threads of its own; NumPy's would spin beside them.
+    one_thread_for_numpy()
     from inference.networks import ModelServerSettings
     from inference.server import run
 
@@ -139,6 +141,7 @@ def vectorindex(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def worker(chosen: argparse.Namespace, settings: Settings) -> int:
     """One worker for background jobs."""
+    one_thread_for_numpy()
     from inference import memory, similarity
     from inference.client import InferenceClient
     from storage.database import open_pool
