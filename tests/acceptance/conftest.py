@@ -53,6 +53,10 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def api_log(self) -> str:
+        """What all API processes have logged."""
+        return "".join(path.read_text() for path in (self.home / "logs").glob("api*.log"))
+
     def environment_of_clients(self) -> dict[str, str]:
         """The environment of a program that was told the endpoint, the region and the credentials, and nothing else."""
         return {
@@ -239,17 +243,8 @@ def bench(stack: Stack, tmp_path: Path) -> Callable[..., tuple[int, dict[str, An
 
     def run(kind: str, definition: str, *options: str) -> tuple[int, dict[str, Any]]:
         (tmp_path / "tiny.toml").write_text(definition)
-        command = [
-            sys.executable,
-            "-m",
-            "openrek",
-            "bench",
-            kind,
-            "--definition",
-            str(tmp_path / "tiny.toml"),
-            "--fresh",
-        ]
-        command += ["--results", str(tmp_path), "--home", str(tmp_path / "home"), "--json", *options]
+        command = [sys.executable, "-m", "openrek", "bench", kind, "--definition", str(tmp_path / "tiny.toml")]
+        command += ["--fresh", "--json", "--results", str(tmp_path), "--home", str(tmp_path / "home"), *options]
         done = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=300)
         assert done.returncode in (MET, MISSED), done.stderr
         printed, stored = json.loads(done.stdout), json.loads((tmp_path / "tiny.json").read_text())

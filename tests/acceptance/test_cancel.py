@@ -42,8 +42,7 @@ def test_hanging_up_frees_the_work(stack: Any, client: Any, collection: str, cro
     assert _wait_until(lambda: models.status()["pictures_in_work"] == 0) < undisturbed / 2
     assert models.status()["waiting"]["face_embedder"] == 0
     assert client.describe_collection(CollectionId=collection)["FaceCount"] == 100
-    log = "".join(path.read_text() for path in (stack.home / "logs").glob("api*.log"))
-    assert "operation=IndexFaces status=499 error=ClientClosedRequest" in log, "not an error of ours"
+    assert "operation=IndexFaces status=499 error=ClientClosedRequest" in stack.api_log(), "not an error of ours"
 
 
 def _signed(client: Any, stack: Any, operation: str, body: bytes) -> bytes:

@@ -451,13 +451,9 @@ def test_a_model_server_that_is_killed_in_the_middle(stack: Any, client: Any, wo
             metadata = call.result(timeout=START_SECONDS)
     finally:
         _wait_until_ready_again(stack, killed)
-    assert f"request_id={metadata['RequestId']} operation=IndexFaces failed" in _api_log(stack)
+    assert f"request_id={metadata['RequestId']} operation=IndexFaces failed" in stack.api_log()
     assert client.list_faces(CollectionId=world.collection)["Faces"] == before
     assert len(client.index_faces(**request)["FaceRecords"]) == 2, "it works again"
-
-
-def _api_log(stack: Any) -> str:
-    return "".join(path.read_text() for path in (stack.home / "logs").glob("api*.log"))
 
 
 def _wait_until_ready_again(stack: Any, killed: int) -> None:
