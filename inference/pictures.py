@@ -39,7 +39,7 @@ class Picture:
         It is dropped when all who wait for it have gone, and not kept when it fails.
         """
         shared = self._answers.get(what)
-        if shared is None or _is_elsewhere(shared.task):
+        if shared is None or _is_of_no_use(shared.task):
             shared = self._answers[what] = _Shared(asyncio.ensure_future(work()))
         shared.callers += 1
         try:
@@ -94,8 +94,9 @@ class RecentPictures:
             self._pixels -= _size(oldest)
 
 
-def _is_elsewhere(task: "asyncio.Task[Any]") -> bool:
-    return not task.done() and task.get_loop() is not asyncio.get_running_loop()
+def _is_of_no_use(task: "asyncio.Task[Any]") -> bool:
+    """Whether another core is at it, or has just given it up with its caller."""
+    return task.cancelled() or (not task.done() and task.get_loop() is not asyncio.get_running_loop())
 
 
 def _size(picture: Picture) -> int:

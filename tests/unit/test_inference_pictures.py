@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from inference.cores import Cores
-from inference.pictures import Picture, RecentPictures
+from inference.pictures import Picture, RecentPictures, _Shared
 
 
 class Counted:
@@ -124,5 +124,18 @@ def test_pictures_on_two_cores_do_not_wait_for_each_other() -> None:
         first, second = (cores.run_whole(lambda: picture.once("words", work)) for _ in range(2))
         assert {await first, await second} == {0, 1}, "each did it for itself"
         assert await picture.once("words", work) in (0, 1), "and one answer is kept"
+
+    asyncio.run(scenario())
+
+
+def test_what_another_core_has_just_given_up_is_done_again() -> None:
+    async def scenario() -> None:
+        picture, work = _picture(), Counted()
+        given_up = asyncio.ensure_future(work())
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        picture._answers["words"] = _Shared(given_up)  # as before its caller has taken it out
+        work.gate.set()
+        assert await picture.once("words", work) == work.runs
 
     asyncio.run(scenario())
