@@ -15,6 +15,9 @@ _KEPT_BYTES = 192 << 20
 _LARGE_BYTES = 32 << 20
 _MOST_HEAPS = 1
 
+REST_SECONDS = 8.0
+"""A process without work for so long gives back what it kept; it looks as often, so it may take twice as long."""
+
 
 def keep_little() -> None:
     """From now on one heap that keeps up to 192 MB at its end; blocks over 32 MB go back as soon as they are free."""

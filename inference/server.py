@@ -50,7 +50,6 @@ STATUS: dict[type[errors.InferenceError], int] = {
 }
 REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_REQUEST = 64
-REST_SECONDS = 8.0
 Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
@@ -195,7 +194,7 @@ async def _give_memory_back_at_rest(app: Starlette) -> None:
     given_back_after = -1
     while True:
         taken = app.state.pictures_taken
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(memory.REST_SECONDS)
         if app.state.pictures_taken == taken != given_back_after and not app.state.pictures_in_work:
             await asyncio.to_thread(memory.give_back)
             given_back_after = taken

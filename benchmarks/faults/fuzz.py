@@ -32,6 +32,7 @@ from benchmarks.faults import fuzz_bytes, fuzz_requests
 from benchmarks.faults.fuzz_sender import Finding, Sender
 from benchmarks.faults.shapes import Known
 from benchmarks.inputs import hostile_pictures
+from inference.memory import REST_SECONDS
 
 EXAMPLE = "Example: python -m benchmarks.faults.fuzz --requests 100000 --home ~/.openrek"
 RAW_BYTES = "raw bytes"
@@ -40,25 +41,25 @@ MORE_OF_WHAT_IS_BUILT = 3
 COLLECTIONS = [f"fuzz-{n}" for n in range(1, 7)]
 BUCKET = "fuzz"
 GROWTH_MIB = 64
-REST_SECONDS = 5.0
 """More than this between a tenth of the run and its end is a finding: buffers and caches are full by then."""
-MEASURED = 20
 PORTRAIT = Path(__file__).parents[2] / "openrek" / "pictures" / "eileen_collins.jpg"
 
 
 @dataclass
 class Memory:
-    """PSS in MiB of each part of the stack in a home folder, each with its child processes, over a run."""
+    """PSS in MiB of each part of the stack in a home folder, each with its child processes, at rest."""
 
     home: Path
     samples: list[dict[str, float]] = field(default_factory=list)
 
     def measure(self) -> None:
+        """Waits until the parts have given back what they keep for a next request: that is no growth."""
+        time.sleep(2 * REST_SECONDS + 1)
         self.samples.append({path.stem: _pss(int(path.read_text().split()[0])) for path in self._pid_files()})
 
     def grown(self) -> list[str]:
         """The parts that have grown too much."""
-        early, last = self.samples[min(len(self.samples) - 1, MEASURED // 10)], self.samples[-1]
+        early, last = self.samples[0], self.samples[-1]
         return [
             f"{part} has grown from {early[part]:.0f} to {last[part]:.0f} MiB"
             for part in last
@@ -98,15 +99,13 @@ def run(
     checks = {name: check for name, check in _checks(sender, prepared(place)).items() if only in (None, name)}
     turns = [name for name in checks for _ in range(MORE_OF_WHAT_IS_BUILT if name in (*HANDLERS, RAW_BYTES) else 1)]
     with tqdm(total=requests, desc="requests", unit="", file=sys.stderr, smoothing=0.01) as progress:
-        measure_at = 0
         for number, name in zip(itertools.count(first_seed), itertools.cycle(turns)):
             if progress.n >= requests or not checks:
                 break
             if name not in checks:
                 continue
-            if memory and progress.n >= measure_at:
+            if memory and not memory.samples and progress.n >= requests // 10:
                 memory.measure()
-                measure_at += requests // MEASURED
             examples = min(BATCH, requests - progress.n)
             finding = explore(*checks[name], number, examples, progress.update)
             if finding:
@@ -120,8 +119,6 @@ def run(
     finally:
         sender.close()
     if memory:
-        # What is kept for the next request is no growth: it goes back when there is none.
-        time.sleep(REST_SECONDS)
         memory.measure()
     return findings
 
@@ -217,8 +214,8 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _growth(samples: Sequence[Mapping[str, float]]) -> list[str]:
-    first, early, last = samples[0], samples[min(len(samples) - 1, MEASURED // 10)], samples[-1]
-    return [f"{part} {first.get(part, 0):.0f} -> {early.get(part, 0):.0f} -> {last[part]:.0f}" for part in last]
+    early, last = samples[0], samples[-1]
+    return [f"{part} {early.get(part, 0):.0f} -> {last[part]:.0f}" for part in last]
 
 
 def tracebacks(home: Path | None) -> int:
