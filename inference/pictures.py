@@ -72,6 +72,11 @@ class RecentPictures:
         """The picture of a JPEG or PNG file. Raises the errors of images.decode."""
         return await self._chores.run(self._open, data)
 
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._pixels = 0
+
     def _open(self, data: bytes) -> Picture:
         key = hashlib.sha256(data).digest()
         with self._lock:

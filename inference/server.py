@@ -7,6 +7,7 @@ batch queue each. What it cannot take on is refused at once, and work whose call
 import asyncio
 import logging
 import os
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
@@ -83,8 +84,10 @@ def create_app(settings: ModelServerSettings) -> Starlette:
                         frame = Picture(await raw_frames.read(request.stream(), *size))
                         result = await _unless_gone(request, _run(request.app, frame, asked, pipeline))
             except errors.InferenceError as error:
+                _let_go(error)
                 return _refusal(error)
-            except (ClientDisconnect, asyncio.CancelledError):
+            except (ClientDisconnect, asyncio.CancelledError) as error:
+                _let_go(error)
                 return _refusal(errors.CallerGone("the caller has gone"))
             return Response(result, media_type="application/msgpack")
 
@@ -190,12 +193,13 @@ def _place(app: Starlette, settings: ModelServerSettings, pixels: int) -> Iterat
 
 
 async def _give_memory_back_at_rest(app: Starlette) -> None:
-    """Once after each time of work, when there was none for a while."""
+    """Once after each time of work, when there was none for a while. No picture of anybody stays longer either."""
     given_back_after = -1
     while True:
         taken = app.state.pictures_taken
         await asyncio.sleep(memory.REST_SECONDS)
         if app.state.pictures_taken == taken != given_back_after and not app.state.pictures_in_work:
+            app.state.pictures.forget()
             await asyncio.to_thread(memory.give_back)
             given_back_after = taken
 
@@ -228,3 +232,10 @@ async def _gone(request: Request) -> None:
 def _refusal(error: errors.InferenceError) -> Response:
     code = STATUS.get(type(error), 500)
     return JSONResponse({"error": type(error).__name__, "message": str(error), **vars(error)}, status_code=code)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Frees what the frames that an error went through hold: a picture would stay with them until the next gc."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__

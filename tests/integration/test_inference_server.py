@@ -1,5 +1,6 @@
 """The model server with its real networks, over its socket."""
 
+import gc
 import io
 import socket
 import threading
@@ -338,6 +339,19 @@ def test_bad_pictures_and_unknown_models_are_told_apart(server: RunningServer, c
     with pytest.raises(UnknownFaceModel):
         server.client.faces(collins, face_model_version="6.0")
     assert server.client.status()["pictures_in_work"] == 0
+
+
+def test_a_refused_picture_is_let_go_at_once(server: RunningServer, collins: bytes) -> None:
+    """An error knows its frames, these know what raised it, and such a ring stays until somebody looks for rings."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            with pytest.raises(InvalidImage):
+                server.client.faces(collins[: len(collins) // 2])
+        assert [held for held in gc.get_objects() if isinstance(held, Image.Image)] == []
+    finally:
+        gc.enable()
 
 
 def test_a_server_that_is_gone_is_unavailable(service_folder: Path, models_dir: Path, collins: bytes) -> None:

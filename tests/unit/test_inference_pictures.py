@@ -95,6 +95,8 @@ def test_the_oldest_pictures_make_room() -> None:
         assert await recent.open(files[0]) is first
         again = await recent.open(files[1])
         assert again is not second and (again.pixels == second.pixels).all()
+        recent.forget()
+        assert await recent.open(files[1]) is not again
 
     asyncio.run(scenario())
 
