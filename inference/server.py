@@ -7,7 +7,6 @@ batch queue each. What it cannot take on is refused at once, and work whose call
 import asyncio
 import logging
 import os
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
@@ -235,7 +234,8 @@ def _refusal(error: errors.InferenceError) -> Response:
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Frees what the frames that an error went through hold: a picture would stay with them until the next gc."""
+    """Parts an error from the frames that it came through: these hold the picture, and some hold the error, so that all
+    would stay until the next collection of garbage."""
     while error is not None:
-        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
         error = error.__context__
