@@ -10,9 +10,9 @@ import sys
 from functools import cache
 from typing import Any
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of mallopt(3)
 _KEPT_BYTES = 192 << 20
-_LARGE_BYTES = 32 << 20
+_MOST_BLOCKS_OF_THEIR_OWN = 0
 _MOST_HEAPS = 1
 
 REST_SECONDS = 8.0
@@ -23,7 +23,7 @@ def keep_little() -> None:
     """From now on one heap that keeps up to 192 MB at its end; blocks over 32 MB go back as soon as they are free."""
     library = _glibc()
     if library is not None:
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        library.mallopt(_M_MMAP_MAX, _MOST_BLOCKS_OF_THEIR_OWN)
         library.mallopt(_M_ARENA_MAX, _MOST_HEAPS)
         library.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
