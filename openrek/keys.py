@@ -1,8 +1,10 @@
 """Access keys: made, listed and revoked by the operator; the first one by the first start."""
 
 import argparse
+import time
 
 from openrek import credentials, home, secret_key
+from openrek.known_keys import KEPT_SECONDS
 from openrek.settings import Settings
 from storage import access_keys
 from storage.database import open_pool
@@ -30,9 +32,10 @@ def show(_: argparse.Namespace, settings: Settings) -> int:
 
 
 def revoke(chosen: argparse.Namespace, settings: Settings) -> int:
-    """Make a key invalid at once."""
+    """Make a key invalid; it is refused everywhere when this returns."""
     with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
         access_keys.revoke(connection, chosen.access_key_id)
+    time.sleep(KEPT_SECONDS)
     print(f"{chosen.access_key_id} is revoked")
     return 0
 

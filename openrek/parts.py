@@ -4,15 +4,10 @@ import argparse
 import os
 import socket
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from openrek import home, logs, processes, secret_key
 from openrek.errors import OperatorError
 from openrek.settings import Settings, one_thread_for_numpy
-
-if TYPE_CHECKING:
-    from api.auth import Lookup
-    from storage.database import Pool
 
 READINESS_SECONDS = 2.0
 DAY_SECONDS = 24 * 3600.0
@@ -28,6 +23,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from inference import similarity
     from inference.client import InferenceClient
     from inference.packs import catalogue
+    from openrek import known_keys
     from openrek.readiness import checks
     from storage.database import open_pool
     from storage.objects import ObjectStore
@@ -62,28 +58,13 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
             ),
         )
         parts = checks(pool, services.inference, services.index, settings.redis_url, PART_READINESS_SECONDS)
-        authenticate = sigv4(_lookup(pool, key))
+        authenticate = sigv4(known_keys.lookup(pool, key))
         if settings.auth == "none":
             authenticate = anyone(settings.account, settings.region)
         app = create_app(services, authenticate, parts=parts)
         bound = socket.socket(fileno=chosen.socket) if chosen.socket is not None else None
         serve(app, host=settings.host, port=settings.port, bound=bound, stop_seconds=int(settings.stop_seconds / 4))
     return 0
-
-
-def _lookup(pool: "Pool", key: bytes) -> "Lookup":
-    """The look-up of access keys that signatures are checked with; a key stands for its account's root user."""
-    from api.auth import Credential
-    from storage import access_keys
-
-    def lookup(access_key_id: str) -> Credential | None:
-        found = pool.read(access_keys.find, access_key_id, key)
-        if found is None:
-            return None
-        arn = f"arn:aws:iam::{found.account}:root"
-        return Credential(found.secret, found.account, arn, operations=found.operations)
-
-    return lookup
 
 
 def inference(_: argparse.Namespace, settings: Settings) -> int:
