@@ -20,7 +20,7 @@ REST_SECONDS = 8.0
 
 
 def keep_little() -> None:
-    """From now on one heap that keeps up to 192 MB at its end; blocks over 32 MB go back as soon as they are free."""
+    """From now on one heap for blocks of all sizes, which keeps up to 192 MB at its end."""
     library = _glibc()
     if library is not None:
         library.mallopt(_M_MMAP_MAX, _MOST_BLOCKS_OF_THEIR_OWN)
