@@ -73,6 +73,7 @@ class RecentPictures:
         return await self._chores.run(self._open, data)
 
     def forget(self) -> None:
+        """Lets go of all pictures; those who have one open go on with it."""
         with self._lock:
             self._kept.clear()
             self._pixels = 0

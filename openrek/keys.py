@@ -35,7 +35,7 @@ def revoke(chosen: argparse.Namespace, settings: Settings) -> int:
     """Make a key invalid; it is refused everywhere when this returns."""
     with open_pool(settings.database_url, 1) as pool, pool.connection() as connection:
         access_keys.revoke(connection, chosen.access_key_id)
-    time.sleep(KEPT_SECONDS)
+    time.sleep(KEPT_SECONDS)  # until no API process knows it any more, so that what is printed is true
     print(f"{chosen.access_key_id} is revoked")
     return 0
 

@@ -8,7 +8,7 @@ from storage import access_keys
 from storage.database import Pool
 
 KEPT_SECONDS = 1.0
-"""For so long a revoked key may still be accepted."""
+"""For so long a revoked key may still be accepted, and one that was tried before it was made refused."""
 _MOST_KEPT = 1024
 
 
