@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inference.packs.catalogue import Network
-from inference.packs.importers import activations, efficientnet_lite, keras_layers, onnx_graph
+from inference.packs.importers import activations, denormals, efficientnet_lite, keras_layers, onnx_graph
 from inference.packs.importers.tensorflow_js import convert
 
-VERSION = 2  # raised when an importer's output changes, so that installed networks are made anew
+VERSION = 3  # raised when an importer's output changes, so that installed networks are made anew
 
 IMPORTERS: dict[str, Callable[[Network, tuple[Path, ...]], bytes]] = {
     "onnx": onnx_graph.copied,
@@ -24,4 +24,4 @@ IMPORTERS: dict[str, Callable[[Network, tuple[Path, ...]], bytes]] = {
 
 def imported(network: Network, files: tuple[Path, ...]) -> bytes:
     """The ONNX file of a network, made by its importer from its files."""
-    return activations.rewritten(IMPORTERS[network.importer](network, files))
+    return denormals.flushed(activations.rewritten(IMPORTERS[network.importer](network, files)))
