@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import time
@@ -230,6 +231,9 @@ def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=stop_seconds,
     )
+    # What is loaded by now stays: the collector would look through all of it again and again.
+    gc.collect()
+    gc.freeze()
     uvicorn.Server(config).run(sockets=[bound] if bound is not None else None)
 
 

@@ -67,11 +67,12 @@ ORDER BY faces.seq
 LIMIT %(limit)s;
 
 -- name: by_ids
--- Those of the given faces that exist.
+-- Those of the given faces that exist, with the present face model of their live collection.
 SELECT faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top, faces.box_width,
        faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
 FROM faces JOIN collections USING (collection_id)
-WHERE faces.collection_id = %(collection_id)s AND faces.face_id = ANY(%(face_ids)s::uuid[]);
+WHERE faces.collection_id = %(collection_id)s AND faces.face_id = ANY(%(face_ids)s::uuid[])
+  AND collections.deleted_at IS NULL;
 
 -- name: embedding
 -- The embedding of a face.

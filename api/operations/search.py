@@ -141,8 +141,11 @@ def _face_matches(
     near = _nearest(ctx, collection, "faces", embedding, threshold, most, leave_out)
 
     def look(connection: Connection[Any]) -> dict[UUID, StoredFace]:
-        require_the_model(connection, ctx.tenant, collection)
-        return faces.by_ids(connection, collection.id, near)
+        found = faces.by_ids(connection, collection.id, near)
+        # Their rows name the present face model of the collection; where there are none, the collection's does.
+        if {face.face_model_version for face in found.values()} != {collection.face_model_version}:
+            require_the_model(connection, ctx.tenant, collection)
+        return found
 
     stored = ctx.services.pool.read(look)
     return [
