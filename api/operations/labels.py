@@ -18,7 +18,7 @@ DEFAULT_MAX_COLORS = 10
 def detect_labels(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Names what a picture shows, with boxes of objects and the hierarchy of labels; its quality and dominant colours.
 
-    Networks: object_detector, image_classifier, face_detector, face_mesh, iris, face_attributes.
+    Networks: object_detector, image_classifier, face_detector, face_mesh, face_attributes.
     """
     features = request.get("Features") or ["GENERAL_LABELS"]
     settings = request.get("Settings", {})

@@ -19,7 +19,7 @@ DEFAULT_MIN_CONFIDENCE = 50.0
 def start_label_detection(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Starts a job that names what a video shows, five times a second; filters by label and category.
 
-    Networks: object_detector, image_classifier, face_detector, face_mesh, iris, face_attributes.
+    Networks: object_detector, image_classifier, face_detector, face_mesh, face_attributes.
     """
     params = {
         "min_confidence": request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE),

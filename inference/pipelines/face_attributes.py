@@ -90,9 +90,13 @@ async def observe(
     wanted: frozenset[str],
     networks: AttributeNetworks,
     chores: Cores,
+    with_eyes: bool = True,
 ) -> list[Observed]:
-    """What the attributes `wanted` need of each face; `boxes` and `points` as in `describe`."""
-    geometries = await _geometries(image, boxes, points, networks, chores)
+    """What the attributes `wanted` need of each face; `boxes` and `points` as in `describe`.
+
+    Age and gender do without the eyes, whose network then does not run.
+    """
+    geometries = await _geometries(image, boxes, points, networks, chores, with_eyes)
     people_asked, emotions_asked = wanted & attributes.FROM_FACERES, wanted & attributes.FROM_EMOTION
     upright, people, emotions = await asyncio.gather(
         _upright(image, geometries, chores) if wanted & attributes.FROM_CROP else _nothing(geometries),
@@ -107,9 +111,16 @@ async def _nothing(geometries: Sequence[FaceGeometry]) -> Sequence[None]:
 
 
 async def _geometries(
-    image: Pixels, boxes: np.ndarray, points: np.ndarray, networks: AttributeNetworks, chores: Cores
+    image: Pixels,
+    boxes: np.ndarray,
+    points: np.ndarray,
+    networks: AttributeNetworks,
+    chores: Cores,
+    with_eyes: bool,
 ) -> list[FaceGeometry]:
     looks = await _looks(image, boxes, points, networks, chores)
+    if not with_eyes:
+        return [FaceGeometry(seen.mesh, (None, None), seen.found.presence) for seen in looks]
     crops = await chores.run(lambda: [face_geometry.eye_crops(image, seen.mesh) for seen in looks])
     shown = [crop for pair in crops for crop in pair if crop is not None]
     found = iter(await networks.iris.submit_all([crop.pixels for crop in shown]))

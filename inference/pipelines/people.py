@@ -1,7 +1,9 @@
 """Who the people of a picture are, as labels: faces, groups, and what a person's face tells of age and gender."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from inference import attributes
 from inference.models.face_detector import Detections
 from inference.pictures import Picture
 from inference.pipelines import face_attributes, faces
@@ -65,8 +67,13 @@ async def _described(picture: Picture, detections: Detections, networks: FaceNet
         return []
     kept, image = Detections(boxes, points, scores), picture.pixels
     plain, _ = await networks.chores.run(faces.describe, image, kept, networks.calibration)
-    asked = ("age_range", "gender")
-    return await face_attributes.describe(image, plain, boxes, points, asked, networks.attributes, networks.chores)
+    wanted = attributes.wanted(("age_range", "gender"))
+    observed = await face_attributes.observe(
+        image, boxes, points, wanted, networks.attributes, networks.chores, with_eyes=False
+    )
+    return [
+        replace(face, attributes=attributes.judge(wanted, seen)) for face, seen in zip(plain, observed, strict=True)
+    ]
 
 
 def _paired(persons: Sequence[Instance], seen: Sequence[Face]) -> Iterator[tuple[Instance, Face]]:

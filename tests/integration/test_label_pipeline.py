@@ -14,6 +14,7 @@ from inference import networks, wire
 from inference.batcher import Batcher
 from inference.engine import Session
 from inference.images import decode
+from inference.models.iris import Iris
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture
 from inference.pipelines.labels import find_labels
@@ -103,6 +104,13 @@ def test_people_have_boxes_under_each_name_that_fits_them(models_dir: Path, coll
     assert person.colors and labels["Face"].instances == () == labels["Head"].instances
     assert result.properties and result.properties.foreground and len(result.properties.image.colors) <= 3
     assert wire.decode_labels(wire.encode(result)) == result, "it travels unchanged"
+
+
+def test_labels_do_without_the_eyes(models_dir: Path, collins: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _find(collins, models_dir, LabelsRequest())
+    monkeypatch.setattr(Iris, "predict", lambda *_: pytest.fail("the network for eyes ran"))
+    assert _find(collins, models_dir, LabelsRequest()) == before
+    assert "Woman" in {label.name for label in before.labels}
 
 
 def test_only_what_is_asked_for(models_dir: Path, collins: bytes) -> None:

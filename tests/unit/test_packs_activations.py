@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from inference.packs.importers.activations import rewritten
@@ -103,3 +105,37 @@ def test_a_mean_over_the_picture_is_a_pooling() -> None:
     after = rewritten(before)
     assert operators(after) == {"Conv": 1, "GlobalAveragePool": 1}
     np.testing.assert_allclose(answers(after), answers(before), rtol=1e-5, atol=1e-5)
+
+
+BOUNDS = st.none() | st.floats(-20, 20, width=32)
+
+
+@given(st.lists(st.just("relu") | st.tuples(BOUNDS, BOUNDS), min_size=2, max_size=4))
+def test_bounds_one_after_the_other_are_one(bounds: list[str | tuple[float | None, float | None]]) -> None:
+    nodes, constants, x = [], {}, "conv"
+    for n, bound in enumerate(bounds):
+        y = "y" if n == len(bounds) - 1 else f"bounded{n}"
+        if isinstance(bound, str):
+            nodes.append(helper.make_node("Relu", [x], [y]))
+        else:
+            given_ones = {f"{name}{n}": one for name, one in zip(("least", "most"), bound, strict=True)}
+            constants |= {name: number(one) for name, one in given_ones.items() if one is not None}
+            nodes.append(
+                helper.make_node("Clip", [x, *("" if one is None else name for name, one in given_ones.items())], [y])
+            )
+        x = y
+    before = model(nodes, constants)
+    after = rewritten(before)
+    assert np.array_equal(answers(after), answers(before))
+    if bounds[-1] != "relu":
+        assert operators(after) == {"Conv": 1, "Clip": 1}
+
+
+def test_a_bounded_value_that_others_read_too_stays() -> None:
+    nodes = [
+        helper.make_node("Relu", ["conv"], ["positive"]),
+        helper.make_node("Clip", ["positive", "", "six"], ["bounded"]),
+        helper.make_node("Add", ["positive", "bounded"], ["y"]),
+    ]
+    before = model(nodes, {"six": number(6)})
+    assert rewritten(before) == before

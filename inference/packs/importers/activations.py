@@ -16,10 +16,10 @@ from onnx import helper, numpy_helper
 
 def rewritten(model: bytes) -> bytes:
     """The ONNX model with each per-channel PRelu, hard sigmoid and hard swish that is spelled out as depthwise
-    convolutions, and each mean over height and width as GlobalAveragePool."""
+    convolutions, bounds one after the other as one Clip, and each mean over height and width as GlobalAveragePool."""
     loaded = onnx.load_from_string(model)
     graph = _Graph(loaded.graph)
-    replaced = graph.hard_sigmoids() | graph.slopes() | graph.means()
+    replaced = graph.hard_sigmoids() | graph.slopes() | graph.bounds() | graph.means()
     if not replaced:
         return model
     nodes = [
@@ -109,6 +109,25 @@ class _Graph:
                 self.dropped |= {node.output[0] for node in found.nodes} | {other}
         return replaced
 
+    def bounds(self) -> Replacements:
+        """A Relu or Clip, Clips after it: a convolution takes a single one into itself."""
+        replaced: Replacements = {}
+        for last in self.nodes:
+            chain = self._bounding(last)
+            if len(chain) < 2 or any(self._bounds(reader) for reader in self._readers[last.output[0]]):
+                continue
+            x, y, (least, most) = chain[0].input[0], last.output[0], (-np.inf, np.inf)
+            for node in chain:
+                low, high = self._bounds(node)
+                least, most = (min(max(bound, low), high) for bound in (least, most))
+            names = [
+                self._constant(np.array(bound, np.float32), f"{y}/{name}")
+                for name, bound in (("least", least), ("most", most))
+            ]
+            replaced[y] = [helper.make_node("Clip", [x, *names], [y])]
+            self.dropped |= {node.output[0] for node in chain[:-1]}
+        return replaced
+
     def means(self) -> Replacements:
         replaced: Replacements = {}
         for node in self.nodes:
@@ -129,6 +148,27 @@ class _Graph:
             three, x = self._number_and_other(add)
             if three == 3.0 and x is not None and self._channels(x):
                 yield _Sigmoid(x, (add, clip))
+
+    def _bounding(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+        """A Relu or Clip, behind those that give it what they alone read."""
+        if not self._bounds(node):
+            return []
+        chain = [node]
+        while (before := self._makers.get(chain[0].input[0])) and self._is_read_once(before.output[0]):
+            if not self._bounds(before):
+                break
+            chain.insert(0, before)
+        return chain
+
+    def _bounds(self, node: onnx.NodeProto) -> tuple[float, ...]:
+        """The least and the most that a Relu or Clip lets through; nothing for another node, or where they are open."""
+        if node.op_type == "Relu":
+            return 0.0, np.inf
+        if node.op_type != "Clip":
+            return ()
+        names = [*node.input[1:], "", ""][:2]
+        numbers = [self._number(name) if name else given for name, given in zip(names, (-np.inf, np.inf), strict=True)]
+        return () if None in numbers else tuple(number for number in numbers if number is not None)
 
     def _scaling(self, node: onnx.NodeProto) -> tuple[float | None, str | None]:
         """The factor and what it multiplies, where that is all that a node does."""

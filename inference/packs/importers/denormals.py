@@ -1,4 +1,4 @@
-"""Weights too small to be normal numbers, which processors multiply by some twenty times as slowly, as zeros.
+"""Weights too small to be normal numbers, which processors multiply by many times as slowly, as zeros.
 
 Training leaves them where weights decay. The smallest normal number of a float32 is 1.2e-38: beside any other weight of
 a sum they change nothing that a float32 could hold.
