@@ -18,8 +18,9 @@ from benchmarks.speed.replay import Pictures
 from inference.packs.errors import ModelMissing
 from inference.packs.store import network_path
 
-_TRIALS = 3
-"""Of each number of callers: the first one pays for memory that is new to its threads."""
+TRIALS = 3
+"""Passes over all pictures before anything counts, of each number of callers and of the endpoint under each load: the
+first one pays for memory that is new to its threads."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def limits(models: Path, pack: str, requests: Mapping[str, Sequence[Pictures]]) 
         asked = requests[operation]
         replayed = replay.record(OPERATIONS[operation], asked, loaded()).replay
         rates = {
-            callers: max(looped(replayed, callers, asked, len(asked), turn) for turn in range(_TRIALS))
+            callers: max(looped(replayed, callers, asked, len(asked), turn) for turn in range(TRIALS))
             for callers in {1, os.cpu_count() or 1}
         }
         callers = max(rates, key=lambda callers: rates[callers])

@@ -71,12 +71,12 @@ def record(operation: ImageOperation, asked: Sequence[Pictures], loaded: Network
     for pictures in asked:
         with _written_down() as calls:
             for asked_of_it, picture in zip(operation.asks, pictures, strict=True):
-                asyncio.run(_answer(asked_of_it, picture, loaded))
+                asyncio.run(answer(asked_of_it, picture, loaded))
         recording.calls[pictures] = calls
     return recording
 
 
-async def _answer(asked: PictureRequest, data: bytes, loaded: Networks) -> object:
+async def answer(asked: PictureRequest, data: bytes, loaded: Networks) -> object:
     """What the model server does with a picture."""
     picture = Picture(decode(data))
     match asked:
