@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("onnxruntime", "opencv-python-headless", "pillow", "numpy", "faiss-cpu", "psycopg", "uvicorn")
 
@@ -24,6 +26,15 @@ def machine() -> dict[str, Any]:
         "commit": _commit(),
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def stolen_percent(since: Any) -> float:
+    """Of the processors' time since a psutil.cpu_times: what the host of a virtual machine gave to others meanwhile, by
+    which figures in seconds, and to a lesser extent ratios, are off. 0 where the system does not know."""
+    spent = {name: now - then for name, now, then in zip(since._fields, psutil.cpu_times(), since, strict=True)}
+    # Linux counts the time of guests within that of their hosts, too.
+    total = sum(seconds for name, seconds in spent.items() if not name.startswith("guest"))
+    return 100.0 * spent.get("steal", 0.0) / total if total else 0.0
 
 
 def save(name: str, result: dict[str, Any], folder: Path = RESULTS) -> Path:

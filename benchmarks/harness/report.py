@@ -54,12 +54,17 @@ def _section(run: Run, results: str) -> str:
         f'<a id="{_anchor(run)}"></a>\n\n## {run.definition["title"]}\n',
         f"{run.definition['about'].strip()}\n",
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; commit {machine['commit']}, "
-        f"{machine['measured_at']}; measured: {where}. [{run.name}.json]({results}{run.name}.json)\n",
+        f"{machine['measured_at']}{_stolen(machine)}; measured: {where}. [{run.name}.json]({results}{run.name}.json)\n",
         *_tables(run),
         *(f"![{plot.title}]({results}{plot.file})\n" for plot in plots.of(run)),
         _bars(run),
     ]
     return "\n".join(lines)
+
+
+def _stolen(machine: Mapping[str, Any]) -> str:
+    share = machine.get("stolen_percent")  # older runs do not tell
+    return "" if share is None else f", {text(share)} % of the processors' time taken by the host meanwhile"
 
 
 def _tables(run: Run) -> list[str]:

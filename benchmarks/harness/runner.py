@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tqdm import tqdm
 
 from benchmarks import record
@@ -58,7 +59,7 @@ def run(
 
     What a case raises ends the run; the rows measured before it are kept.
     """
-    machine = record.machine()
+    machine, began = record.machine(), psutil.cpu_times()
     head = {"machine": machine, "digest": definition.digest, "definition": definition.content, "endpoints": endpoints}
     rows = [] if fresh else _kept(path, head)
     left = [case for case in cases if not any(case.key.items() <= row.items() for row in rows)]
@@ -70,6 +71,7 @@ def run(
             _write(path, {**head, "complete": False, "rows": rows, "bars": []})
             progress.update()
     found = bars.judged(definition.content.get("bar", ()), rows)
+    machine = head["machine"] = {**machine, "stolen_percent": record.stolen_percent(began)}
     _write(path, {**head, "complete": True, "rows": rows, "bars": found})
     return Run(path.stem, machine, definition.content, endpoints, rows, found)
 

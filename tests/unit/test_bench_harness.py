@@ -2,12 +2,14 @@
 
 import json
 import time
+from collections import namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import psutil
 import pytest
 
 from benchmarks.endpoint import Endpoint
@@ -52,6 +54,15 @@ def test_a_run_that_broke_is_continued_and_the_report_tells_what_is_stored(tmp_p
     assert {file.name for file in written} == {"REPORT.md", "plain_1.png"}
     text = (tmp_path / "REPORT.md").read_text()
     assert "| 16 | 0.0625 |" in text and "| ratio at least 0.9 (clients 1 or 4) | 0.95 | met |" in text
+
+
+def test_a_run_says_how_much_of_the_processors_its_host_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Times = namedtuple("Times", ["user", "idle", "steal", "guest"])
+    times = iter([Times(10.0, 5.0, 1.0, 2.0), Times(16.0, 8.0, 2.0, 8.0)])
+    monkeypatch.setattr(psutil, "cpu_times", lambda: next(times))
+    done = runner.run(PLAIN, cases([]), tmp_path / "plain.json", {"openrek": "here"})
+    assert done.machine["stolen_percent"] == pytest.approx(10.0)
+    assert "10 % of the processors' time taken by the host" in report.markdown([done], "")
 
 
 @pytest.mark.parametrize("change", ["definition", "endpoint", "fresh", "complete"])
