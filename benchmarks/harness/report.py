@@ -1,5 +1,6 @@
 """The report: Markdown with a table, plots and bars for each stored run, and nothing that the runs do not hold."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ def write(results: Path, output: Path) -> list[Path]:
 
 def markdown(runs: Sequence[Run], results: str) -> str:
     """`results`: the folder of the runs as the report links to it."""
-    parts = ["# Measured\n\nWritten by `openrek bench report` from the stored runs.\n", _overview(runs)]
-    return "\n".join(parts + [_section(run, results) for run in runs])
+    titles = _titles(runs)
+    parts = ["# Measured\n\nWritten by `openrek bench report` from the stored runs.\n", _overview(runs, titles)]
+    return "\n".join(parts + [_section(run, titles[run.name], results) for run in runs])
 
 
 def summary(run: Run) -> str:
@@ -36,10 +38,18 @@ def summary(run: Run) -> str:
     return "\n".join([*_tables(run), _bars(run)])
 
 
-def _overview(runs: Sequence[Run]) -> str:
-    rows = [
-        [f"[{run.definition['title']}](#{_anchor(run)})", run.machine["measured_at"][:10], _met(run)] for run in runs
-    ]
+def _titles(runs: Sequence[Run]) -> dict[str, str]:
+    """By the names of the runs, which set those of one definition apart."""
+    often = Counter(run.definition["title"] for run in runs)
+    return {
+        run.name: title if often[title] == 1 else f"{title}: {run.name.replace('_', ' ')}"
+        for run in runs
+        for title in [run.definition["title"]]
+    }
+
+
+def _overview(runs: Sequence[Run], titles: Mapping[str, str]) -> str:
+    rows = [[f"[{titles[run.name]}](#{_anchor(run)})", run.machine["measured_at"][:10], _met(run)] for run in runs]
     return _table(["run", "day", "bars met"], rows)
 
 
@@ -47,11 +57,11 @@ def _met(run: Run) -> str:
     return f"{sum(bar['met'] for bar in run.bars)} of {len(run.bars)}" if run.bars else "none stated"
 
 
-def _section(run: Run, results: str) -> str:
+def _section(run: Run, title: str, results: str) -> str:
     machine = run.machine
     where = ", ".join(f"{name} ({what})" for name, what in run.endpoints.items())
     lines = [
-        f'<a id="{_anchor(run)}"></a>\n\n## {run.definition["title"]}\n',
+        f'<a id="{_anchor(run)}"></a>\n\n## {title}\n',
         f"{run.definition['about'].strip()}\n",
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; commit {machine['commit']}, "
         f"{machine['measured_at']}{_stolen(machine)}; measured: {where}. [{run.name}.json]({results}{run.name}.json)\n",

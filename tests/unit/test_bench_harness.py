@@ -65,6 +65,14 @@ def test_a_run_says_how_much_of_the_processors_its_host_took(tmp_path: Path, mon
     assert "10 % of the processors' time taken by the host" in report.markdown([done], "")
 
 
+def test_runs_of_one_definition_have_headings_of_their_own(tmp_path: Path) -> None:
+    for name in ("plain", "plain_again"):
+        runner.run(PLAIN, cases([]), tmp_path / f"{name}.json", {"openrek": "here"})
+    report.write(tmp_path, tmp_path / "REPORT.md")
+    text = (tmp_path / "REPORT.md").read_text()
+    assert "## Plain: plain\n" in text and "[Plain: plain again](#plain_again)" in text
+
+
 @pytest.mark.parametrize("change", ["definition", "endpoint", "fresh", "complete"])
 def test_what_was_measured_otherwise_is_not_continued(tmp_path: Path, change: str) -> None:
     path, measured = tmp_path / "plain.json", list[int]()
