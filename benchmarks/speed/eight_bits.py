@@ -72,7 +72,7 @@ def main() -> int:
     parser.add_argument("folders", type=Path, nargs="+", help="folders with JPEG or PNG pictures")
     parser.add_argument("--models", type=Path, default=Path.home() / ".openrek" / "models", help="default %(default)s")
     parser.add_argument("--to", type=Path, required=True, help="models folder to write")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME", help="default: %(default)s")
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME", help=f"default {' '.join(NETWORKS)}")
     parser.add_argument("--save", metavar="NAME", help="also write benchmarks/results/NAME.json")
     arguments = parser.parse_args()
     own, other = arguments.models / PACK, arguments.to / PACK
