@@ -57,7 +57,8 @@ def run(
     """Measures what `path` does not hold yet and writes it there; `endpoints`: name -> what it is. With `fresh` begins
     anew.
 
-    What a case raises ends the run; the rows measured before it are kept.
+    What a case raises ends the run; the rows measured before it are kept. What the host of a virtual machine took is
+    told of the part since the last begin.
     """
     machine, began = record.machine(), psutil.cpu_times()
     head = {"machine": machine, "digest": definition.digest, "definition": definition.content, "endpoints": endpoints}

@@ -4,8 +4,8 @@ Each network is quantised after what it sees in the pictures of some folders (st
 their least and greatest value, weights by channel), and runs in turns with the one of the pack, on one thread, on the
 same inputs. The folder that is written is the pack with those networks in place of its own:
 
-    python -m benchmarks.speed.eight_bits ../shared/evaldata/ppe/images --to /tmp/eight --save eight_bits
-    OPENREK_MODELS_DIR=/tmp/eight openrek bench accuracy --data ../shared/evaldata --name accuracy_eight_bits
+    python -m benchmarks.speed.eight_bits FOLDER... --to EIGHT --save eight_bits
+    OPENREK_MODELS_DIR=EIGHT openrek bench accuracy --data SETS --name accuracy_eight_bits
 """
 
 import argparse
