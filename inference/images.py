@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -42,35 +43,45 @@ UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
 """By EXIF orientation; 1 is upright already."""
 
 
-def pixel_count(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> int:
-    """How many pixels `decode` will give, from the picture's header alone. Raises what decode raises for its size."""
-    picture, _ = _open(data, min_side, max_side)
-    return picture.width * picture.height
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A picture of which only the header was read. `data`: its file without metadata; `orientation`: EXIF's, 1 to 8."""
+
+    data: bytes
+    orientation: int
+    image: Image.Image
+
+    @property
+    def pixel_count(self) -> int:
+        """How many `decode` will give."""
+        return self.image.width * self.image.height
+
+    def decode(self) -> Pixels:
+        """uint8 [H, W, 3] RGB, upright. To be called once. Raises InvalidImage."""
+        with _damage_refused():
+            self.image.load()
+        pixels = _pixels(self.image)
+        self.image.close()
+        upright: Pixels = UPRIGHT[self.orientation](pixels) if self.orientation > 1 else pixels
+        return upright
+
+
+def opened(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Opened:
+    """Reads a picture's header and judges its size, before any pixel is decoded.
+
+    Raises InvalidImage, ImageTooSmall (a side under `min_side` pixels) or ImageDimensionsTooLarge (a side over
+    `max_side`, a PNG over MAX_PIXELS, or a progressive JPEG over containers.MOST_COEFFICIENTS).
+    """
+    wanted = essentials(data)
+    with _damage_refused():
+        image = Image.open(io.BytesIO(wanted.data), formats=FORMATS)
+    _check_size(image, min_side, max_side)
+    return Opened(wanted.data, wanted.orientation, image)
 
 
 def decode(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Pixels:
-    """Decodes a picture to uint8 [H, W, 3] RGB, upright.
-
-    Sizes are judged on the header, before any pixel is decoded. Raises InvalidImage, ImageTooSmall (a side under
-    `min_side` pixels) or ImageDimensionsTooLarge (a side over `max_side`, a PNG over MAX_PIXELS, or a progressive JPEG
-    over containers.MOST_COEFFICIENTS).
-    """
-    picture, orientation = _open(data, min_side, max_side)
-    with _damage_refused():
-        picture.load()
-    pixels = _pixels(picture)
-    picture.close()
-    upright: Pixels = UPRIGHT[orientation](pixels) if orientation > 1 else pixels
-    return upright
-
-
-def _open(data: bytes, min_side: int, max_side: int) -> tuple[Image.Image, int]:
-    """The picture, not decoded, and its orientation."""
-    wanted = essentials(data)
-    with _damage_refused():
-        picture = Image.open(io.BytesIO(wanted.data), formats=FORMATS)
-    _check_size(picture, min_side, max_side)
-    return picture, wanted.orientation
+    """Decodes a picture to uint8 [H, W, 3] RGB, upright. Raises what `opened` raises."""
+    return opened(data, min_side, max_side).decode()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from inference.cores import Cores
-from inference.images import decode
+from inference.images import Opened
 from inference.types import Pixels
 
 Answer = TypeVar("Answer")
@@ -68,9 +68,9 @@ class RecentPictures:
         self._pixels = 0
         self._lock = threading.Lock()
 
-    async def open(self, data: bytes) -> Picture:
-        """The picture of a JPEG or PNG file. Raises the errors of images.decode."""
-        return await self._chores.run(self._open, data)
+    async def open(self, opened: Opened) -> Picture:
+        """The decoded picture. Raises InvalidImage."""
+        return await self._chores.run(self._open, opened)
 
     def forget(self) -> None:
         """Lets go of all pictures; those who have one open go on with it."""
@@ -78,13 +78,13 @@ class RecentPictures:
             self._kept.clear()
             self._pixels = 0
 
-    def _open(self, data: bytes) -> Picture:
-        key = hashlib.sha256(data).digest()
+    def _open(self, opened: Opened) -> Picture:
+        key = hashlib.sha256(bytes([opened.orientation]) + opened.data).digest()
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        picture = Picture(decode(data))
+        picture = Picture(opened.decode())
         with self._lock:
             self._keep(key, picture)
         return picture

@@ -7,19 +7,22 @@ batch queue each. What it cannot take on is refused at once, and work whose call
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import State
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference import errors, memory, networks, raw_frames, wire
-from inference.images import pixel_count
+from inference.images import Opened, opened
 from inference.networks import ModelServerSettings, Networks
 from inference.pictures import Picture, RecentPictures
 from inference.pipelines.faces import embed_crops, find_faces
@@ -50,13 +53,23 @@ STATUS: dict[type[errors.InferenceError], int] = {
 }
 REQUEST_ID_HEADER = "x-request-id"
 CROPS_PER_REQUEST = 64
-Answer = TypeVar("Answer")
 Asked = TypeVar("Asked", bound=PictureRequest)
 Pipeline = Callable[[Picture, Asked, Networks], Awaitable[object]]
 """From a picture and what is asked of it to a dataclass of types.py."""
 
 
-def create_app(settings: ModelServerSettings) -> Starlette:
+class ModelServer(Starlette):
+    """The ASGI app. Tasks, by their paths, get requests as they come: routing, middleware and Starlette's requests take
+    longer than all else that is done around a picture."""
+
+    tasks: Mapping[str, ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = self.tasks.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        await (task or super().__call__)(scope, receive, send)
+
+
+def create_app(settings: ModelServerSettings) -> ModelServer:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.in_work = {}
@@ -68,29 +81,36 @@ def create_app(settings: ModelServerSettings) -> Starlette:
         yield
         resting.cancel()
 
-    def task(kind: type[Asked], pipeline: Pipeline[Asked]) -> Route:
-        async def answer(request: Request) -> Response:
+    def task(kind: type[Asked], pipeline: Pipeline[Asked]) -> tuple[str, ASGIApp]:
+        asked_by = lru_cache(lambda query: kind.from_query(dict(parse_qsl(query.decode("latin-1"), True))))
+
+        async def result(scope: Scope, receive: Receive) -> bytes:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            asked: Asked = asked_by(scope["query_string"])
+            request_id, size = headers.get(REQUEST_ID_HEADER, ""), raw_frames.size(headers, asked.max_side)
+            if size is None:
+                picture = opened(b"".join([piece async for piece in _body(receive)]), asked.min_side, asked.max_side)
+                with _place(app.state, settings, picture.pixel_count):
+                    return await _unless_gone(
+                        app.state, receive, request_id, _begun(app.state, picture, asked, pipeline)
+                    )
+            with _place(app.state, settings, size[0] * size[1]):
+                # Not kept: a frame does not come again.
+                frame = Picture(await raw_frames.read(_body(receive), *size))
+                return await _unless_gone(app.state, receive, request_id, _begun(app.state, frame, asked, pipeline))
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             try:
-                asked = kind.from_query(request.query_params)
-                size = raw_frames.size(request.headers, asked.max_side)
-                if size is None:
-                    data = await request.body()
-                    with _place(request.app, settings, pixel_count(data, asked.min_side, asked.max_side)):
-                        result = await _unless_gone(request, _run(request.app, data, asked, pipeline))
-                else:
-                    with _place(request.app, settings, size[0] * size[1]):
-                        # Not kept: a frame does not come again.
-                        frame = Picture(await raw_frames.read(request.stream(), *size))
-                        result = await _unless_gone(request, _run(request.app, frame, asked, pipeline))
+                response = Response(await result(scope, receive), media_type="application/msgpack")
             except errors.InferenceError as error:
                 _let_go(error)
-                return _refusal(error)
+                response = _refusal(error)
             except (ClientDisconnect, asyncio.CancelledError) as error:
                 _let_go(error)
-                return _refusal(errors.CallerGone("the caller has gone"))
-            return Response(result, media_type="application/msgpack")
+                response = _refusal(errors.CallerGone("the caller has gone"))
+            await response(scope, receive, send)
 
-        return Route(f"/{kind.task}", answer, methods=["POST"])
+        return f"/{kind.task}", answer
 
     async def embeddings(request: Request) -> Response:
         try:
@@ -125,20 +145,27 @@ def create_app(settings: ModelServerSettings) -> Starlette:
     async def alive(_request: Request) -> Response:
         return JSONResponse({"ready": True})
 
-    routes = [
-        task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
-        Route("/embeddings", embeddings, methods=["POST"]),
-        task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
-        task(TextRequest, lambda picture, asked, loaded: find_text(picture, loaded.text)),
-        task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
-        task(ProtectiveEquipmentRequest, lambda picture, _, loaded: find_equipment(picture, loaded.equipment)),
-        task(PersonsRequest, lambda picture, asked, loaded: find_persons(picture, asked, loaded.persons)),
-        Route("/requests/{request_id}", take_back, methods=["DELETE"]),
-        Route("/status", status),
-        Route("/healthz", alive),
-        Route("/readyz", alive),
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = ModelServer(
+        routes=[
+            Route("/embeddings", embeddings, methods=["POST"]),
+            Route("/requests/{request_id}", take_back, methods=["DELETE"]),
+            Route("/status", status),
+            Route("/healthz", alive),
+            Route("/readyz", alive),
+        ],
+        lifespan=lifespan,
+    )
+    app.tasks = dict(
+        (
+            task(FacesRequest, lambda picture, asked, loaded: find_faces(picture, asked, loaded.faces)),
+            task(ModerationRequest, lambda picture, _, loaded: moderate(picture, loaded.moderation)),
+            task(TextRequest, lambda picture, _, loaded: find_text(picture, loaded.text)),
+            task(LabelsRequest, lambda picture, asked, loaded: find_labels(picture, asked, loaded.labels)),
+            task(ProtectiveEquipmentRequest, lambda picture, _, loaded: find_equipment(picture, loaded.equipment)),
+            task(PersonsRequest, lambda picture, asked, loaded: find_persons(picture, asked, loaded.persons)),
+        )
+    )
+    return app
 
 
 def run(settings: ModelServerSettings, log_level: str = "info") -> None:
@@ -159,24 +186,34 @@ def run(settings: ModelServerSettings, log_level: str = "info") -> None:
     )
 
 
-async def _run(app: Starlette, given: bytes | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> bytes:
-    """The encoded answer."""
-    loaded: Networks = app.state.networks
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    """The pieces of a request's body. Raises ClientDisconnect."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message["more_body"]
+        yield message["body"]
+
+
+def _begun(state: State, given: Opened | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> "asyncio.Future[bytes]":
+    """The encoded answer, under way."""
+    loaded: Networks = state.networks
 
     async def work() -> bytes:
-        picture = given if isinstance(given, Picture) else await app.state.pictures.open(given)
+        picture = given if isinstance(given, Picture) else await state.pictures.open(given)
         return wire.encode(await pipeline(picture, asked, loaded))
 
-    return await (loaded.chores.run_whole(work) if loaded.whole_pictures else work())
+    return loaded.chores.run_whole(work) if loaded.whole_pictures else asyncio.ensure_future(work())
 
 
 @contextmanager
-def _place(app: Starlette, settings: ModelServerSettings, pixels: int) -> Iterator[None]:
+def _place(state: State, settings: ModelServerSettings, pixels: int) -> Iterator[None]:
     """Holds room for a picture of so many pixels. Raises Overloaded when there is none.
 
     A picture on its own always finds room.
     """
-    state = app.state
     if state.pictures_in_work >= settings.queue_limit:
         raise errors.Overloaded(f"{state.pictures_in_work} pictures are in work")
     if state.pictures_in_work and state.pixels_in_work + pixels > settings.queue_pixels:
@@ -203,29 +240,25 @@ async def _give_memory_back_at_rest(app: Starlette) -> None:
             given_back_after = taken
 
 
-async def _unless_gone(request: Request, work: Coroutine[None, None, Answer]) -> Answer:
+async def _unless_gone(state: State, receive: Receive, request_id: str, work: "asyncio.Future[bytes]") -> bytes:
     """The result of `work`, which is cancelled when the caller hangs up or takes its request back.
 
-    Raises ClientDisconnect, CancelledError.
+    Raises CancelledError.
     """
-    task = asyncio.create_task(work)
-    gone = asyncio.create_task(_gone(request))
-    in_work, request_id = request.app.state.in_work, request.headers.get(REQUEST_ID_HEADER, "")
-    in_work[request_id] = task
+    watching = asyncio.create_task(_cancel_when_gone(receive, work))
+    state.in_work[request_id] = work
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
+        return await work
     finally:
-        gone.cancel()
-        task.cancel()
-        in_work.pop(request_id, None)
+        watching.cancel()
+        work.cancel()
+        state.in_work.pop(request_id, None)
 
 
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _cancel_when_gone(receive: Receive, work: "asyncio.Future[bytes]") -> None:
+    while (await receive())["type"] != "http.disconnect":
         continue
+    work.cancel()
 
 
 def _refusal(error: errors.InferenceError) -> Response:

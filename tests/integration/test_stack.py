@@ -191,6 +191,7 @@ def test_a_port_in_use_says_so(stack: Stack, home: Path, models_dir: Path) -> No
     assert second.said().startswith(f"openrek: cannot listen on 127.0.0.1:{stack.port}: the port is in use")
 
 
+@pytest.mark.alone
 def test_it_stops_leaving_nothing_and_starts_again_quickly_with_its_data(home: Path, models_dir: Path) -> None:
     with _running(home, models_dir) as stack:
         _client(stack).create_collection(CollectionId="kept")

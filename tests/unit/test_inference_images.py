@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from benchmarks.inputs import hostile_pictures
 from inference import containers
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
-from inference.images import MAX_PIXELS, decode, pixel_count
+from inference.images import MAX_PIXELS, decode, opened
 
 WIDTH, HEIGHT = 120, 80
 
@@ -120,14 +120,14 @@ def test_hostile_pictures_are_refused(name: str) -> None:
     data = hostile_pictures.REFUSED[name]()
     assert len(data) <= hostile_pictures.MOST_INLINE_BYTES
     with pytest.raises((InvalidImage, ImageTooSmall, ImageDimensionsTooLarge)):
-        pixel_count(data, min_side=80)
+        opened(data, min_side=80)
         decode(data, min_side=80)
 
 
 @pytest.mark.parametrize("name", hostile_pictures.ACCEPTED)
 def test_odd_pictures_are_read(name: str) -> None:
     data = hostile_pictures.ACCEPTED[name]()
-    assert math.prod(decode(data, min_side=80).shape[:2]) == pixel_count(data)
+    assert math.prod(decode(data, min_side=80).shape[:2]) == opened(data).pixel_count
 
 
 def test_of_several_pictures_in_one_jpeg_the_first_is_turned_upright() -> None:
@@ -147,8 +147,8 @@ def test_scans_are_counted() -> None:
 def test_a_progressive_jpeg_is_judged_by_all_its_coefficients() -> None:
     whole = _encode(Image.new("RGB", (7000, 5000)), "JPEG", progressive=True, subsampling=0)
     with pytest.raises(ImageDimensionsTooLarge):
-        pixel_count(whole)
-    assert pixel_count(_encode(Image.new("RGB", (7000, 4000)), "JPEG", progressive=True, subsampling=2))
+        opened(whole)
+    assert opened(_encode(Image.new("RGB", (7000, 4000)), "JPEG", progressive=True, subsampling=2)).pixel_count
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=40)), max_size=12), st.binary(max_size=60))
@@ -178,7 +178,7 @@ def test_sizes_are_judged_before_any_pixel_is_decoded() -> None:
 def test_a_huge_jpeg_is_decoded_smaller_and_a_huge_png_refused() -> None:
     huge = Image.new("RGB", (9000, 6000), (200, 100, 50))
     data = _encode(huge, "JPEG")
-    assert pixel_count(data) == 4500 * 3000 <= MAX_PIXELS
+    assert opened(data).pixel_count == 4500 * 3000 <= MAX_PIXELS
     decoded = decode(data)
     assert decoded.shape == (3000, 4500, 3) and _near(decoded, np.broadcast_to((200, 100, 50), decoded.shape))
     with pytest.raises(ImageDimensionsTooLarge):

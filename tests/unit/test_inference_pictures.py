@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from inference.cores import Cores
+from inference.images import Opened, opened
 from inference.pictures import Picture, RecentPictures, _Shared
 
 
@@ -85,18 +86,41 @@ def test_a_failure_reaches_all_and_is_not_kept() -> None:
     asyncio.run(scenario())
 
 
+def _opened(side: int, shade: int) -> Opened:
+    return opened(_file(side, shade))
+
+
 def test_the_oldest_pictures_make_room() -> None:
     async def scenario() -> None:
-        files = [_file(10, shade) for shade in (0, 100, 200)]
+        shades = (0, 100, 200)
         recent = RecentPictures(2 * 10 * 10, Cores(1))
-        first, second = [await recent.open(data) for data in files[:2]]
-        assert await recent.open(files[0]) is first
-        await recent.open(files[2])
-        assert await recent.open(files[0]) is first
-        again = await recent.open(files[1])
+        first, second = [await recent.open(_opened(10, shade)) for shade in shades[:2]]
+        assert await recent.open(_opened(10, shades[0])) is first
+        await recent.open(_opened(10, shades[2]))
+        assert await recent.open(_opened(10, shades[0])) is first
+        again = await recent.open(_opened(10, shades[1]))
         assert again is not second and (again.pixels == second.pixels).all()
         recent.forget()
-        assert await recent.open(files[1]) is not again
+        assert await recent.open(_opened(10, shades[1])) is not again
+
+    asyncio.run(scenario())
+
+
+def test_what_a_picture_shows_makes_it_the_same_not_what_its_file_says() -> None:
+    def file(**more: object) -> bytes:
+        encoded = io.BytesIO()
+        Image.linear_gradient("L").save(encoded, "JPEG", **more)
+        return encoded.getvalue()
+
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation
+
+    async def scenario() -> None:
+        recent = RecentPictures(1 << 20, Cores(1))
+        picture = await recent.open(opened(file()))
+        assert await recent.open(opened(file(comment=b"another file"))) is picture
+        other = await recent.open(opened(file(exif=turned)))
+        assert (other.pixels != picture.pixels).any()
 
     asyncio.run(scenario())
 
@@ -105,7 +129,7 @@ def test_the_oldest_pictures_make_room() -> None:
 def test_a_picture_larger_than_the_room_is_opened_all_the_same(most_pixels: int) -> None:
     async def scenario() -> None:
         recent = RecentPictures(most_pixels, Cores(1))
-        one, other = [await recent.open(_file(10, 7)) for _ in range(2)]
+        one, other = [await recent.open(_opened(10, 7)) for _ in range(2)]
         assert one is not other and one.pixels.shape == (10, 10, 3)
 
     asyncio.run(scenario())
