@@ -5,8 +5,9 @@ item at once, a busy one finds all that queued up meanwhile (after text-embeddin
 """
 
 import asyncio
+import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -17,6 +18,7 @@ from inference.errors import Overloaded
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Shape = tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -37,7 +39,7 @@ class _Call(Generic[Answer]):
 @dataclass(frozen=True, eq=False)
 class _Work(Generic[Item, Answer]):
     item: Item
-    key: Hashable
+    key: Shape
     call: _Call[Answer]
     place: int
 
@@ -81,11 +83,11 @@ class Batcher(Generic[Item, Answer]):
         told = (len(batch) for one in self._told.copy() if one.is_wanted() for batch in one.left.copy())
         return len(self._queue) + sum(told)
 
-    async def submit(self, item: Item, key: Hashable = None) -> Answer:
+    async def submit(self, item: Item, key: Shape = ()) -> Answer:
         """The answer for one item. Raises what submit_all raises."""
         return (await self.submit_all([item], [key]))[0]
 
-    async def submit_all(self, items: Sequence[Item], keys: Iterable[Hashable] = repeat(None)) -> list[Answer]:
+    async def submit_all(self, items: Sequence[Item], keys: Iterable[Shape] = repeat(())) -> list[Answer]:
         """The answers for all items, in order. Raises Overloaded at once when the queue has no room for them, or what
         `predict` raised.
 
@@ -108,14 +110,20 @@ class Batcher(Generic[Item, Answer]):
             self._drop_settled()
             raise
 
-    def _at_once(self, items: Sequence[Item], keys: Iterable[Hashable]) -> list[Answer]:
-        """The answers for all items, in order, told on the core of the calling whole and on those that rest."""
+    def _at_once(self, items: Sequence[Item], keys: Iterable[Shape]) -> list[Answer]:
+        """The answers for all items, in order, told on the core of the calling whole and on those that rest.
+
+        The largest items come first, so that no core has one left when the others are done.
+        """
         answers: list[Any] = [None] * len(items)
-        alike: defaultdict[Hashable, list[int]] = defaultdict(list)
+        alike: defaultdict[Shape, list[int]] = defaultdict(list)
         for place, (_, key) in enumerate(zip(items, keys, strict=False)):
             alike[key].append(place)
         size = min(self._max_batch, -(-len(items) // (1 + self._cores.resting)))
-        left = deque(places[start : start + size] for places in alike.values() for start in range(0, len(places), size))
+        largest_first = sorted(alike.items(), key=lambda one: math.prod(one[0]), reverse=True)
+        left = deque(
+            places[start : start + size] for _, places in largest_first for start in range(0, len(places), size)
+        )
 
         def tell(places: list[int]) -> None:
             for place, answer in zip(places, self._predict([items[place] for place in places]), strict=True):

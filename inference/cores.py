@@ -88,7 +88,9 @@ class Cores:
             take()
         finally:
             for helper in helpers:
-                if not helper.cancel():
+                if helper.cancel():
+                    _count(-1)
+                else:
                     helper.result()
         if not is_wanted():
             raise asyncio.CancelledError
@@ -112,19 +114,22 @@ class Cores:
         self._waiting.put(piece)
 
     def _helper(self, work: Callable[[], None]) -> "Future[None]":
+        """Counts as at work before its thread has woken up, and until it is done; who cancels it counts it out."""
         future: Future[None] = Future()
 
         def piece() -> None:
             if not future.set_running_or_notify_cancel():
                 return
-            with taken():
-                try:
-                    work()
-                except Exception as error:
-                    future.set_exception(error)
-                else:
-                    future.set_result(None)
+            try:
+                work()
+            except Exception as error:
+                _count(-1)
+                future.set_exception(error)
+            else:
+                _count(-1)
+                future.set_result(None)
 
+        _count(1)
         self._waiting.put(piece)
         return future
 
@@ -143,14 +148,17 @@ def whole_is_wanted() -> Callable[[], bool]:
 @contextmanager
 def taken() -> Iterator[None]:
     """Counts the calling thread as at work."""
-    global _taken
-    with _lock:
-        _taken += 1
+    _count(1)
     try:
         yield
     finally:
-        with _lock:
-            _taken -= 1
+        _count(-1)
+
+
+def _count(more: int) -> None:
+    global _taken
+    with _lock:
+        _taken += more
 
 
 def others_at_work() -> bool:

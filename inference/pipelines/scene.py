@@ -44,13 +44,15 @@ async def objects_by_parts(
     image = picture.pixels
     height, width = image.shape[:2]
 
-    async def look(tile: Tile) -> Objects:
-        left, top, wide, high = tile
-        part = image[top : top + high, left : left + wide]
-        found = await _ask(part, object_detector.fit, networks.detector, networks.chores)
-        return figures.of_tile(found, tile, width, height, margin)
+    def fitted() -> list[Pixels]:
+        return [object_detector.fit(image[top : top + high, left : left + wide]) for left, top, wide, high in tiles]
 
-    return figures.joined(await asyncio.gather(objects(picture, networks), *map(look, tiles)))
+    async def look_closer() -> list[Objects]:
+        found = await networks.detector.submit_all(await networks.chores.run(fitted))
+        return [figures.of_tile(one, tile, width, height, margin) for one, tile in zip(found, tiles, strict=True)]
+
+    whole, parts = await asyncio.gather(objects(picture, networks), look_closer())
+    return figures.joined([whole, *parts])
 
 
 async def classes(picture: Picture, networks: SceneNetworks) -> Classes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference import text_boxes, text_regions
-from inference.batcher import Batcher, together
+from inference.batcher import Batcher
 from inference.cores import Cores
 from inference.crops import Crop
 from inference.models import text_orientation, text_recognizer
@@ -50,7 +50,7 @@ async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
 
     async def look_at_all(degrees: float) -> tuple[Crop, np.ndarray]:
         seen = await networks.chores.run(text_regions.whole, image, degrees)
-        return seen, await _look(seen, networks)
+        return seen, await networks.detector.submit(seen.pixels, seen.pixels.shape)
 
     degrees = 0.0
     first, probabilities = await look_at_all(degrees)
@@ -63,12 +63,8 @@ async def detect(image: Pixels, networks: TextNetworks) -> list[TextBox]:
     looks = await networks.chores.run(text_regions.close_looks, image, first, probabilities, degrees)
     if not looks:
         return text_boxes.find(probabilities, first.to_picture)
-    maps = await together(_look(one, networks) for one in looks)
+    maps = await networks.detector.submit_all([one.pixels for one in looks], [one.pixels.shape for one in looks])
     return await networks.chores.run(_boxes, maps, looks)
-
-
-async def _look(crop: Crop, networks: TextNetworks) -> np.ndarray:
-    return await networks.detector.submit(crop.pixels, key=crop.pixels.shape)
 
 
 def _boxes(maps: Sequence[np.ndarray], looks: Sequence[Crop]) -> list[TextBox]:

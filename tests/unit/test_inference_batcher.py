@@ -33,7 +33,7 @@ async def _until(condition: Callable[[], bool]) -> None:
 
 
 async def _submit(batcher: Batcher[int, int], numbers: list[int]) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.ensure_future(batcher.submit(number, key=number % 2)) for number in numbers]
+    tasks = [asyncio.ensure_future(batcher.submit(number, key=(number % 2,))) for number in numbers]
     await asyncio.sleep(0)
     return tasks
 
@@ -183,11 +183,23 @@ def test_within_a_whole_all_are_told_in_order(numbers: list[int], max_batch: int
         network, cores = GatedNetwork(), Cores(count)
         network.gate.set()
         batcher = Batcher(network.predict, max_batch, queue_limit=1, parallel=count, cores=cores)
-        told = await cores.run_whole(lambda: batcher.submit_all(numbers, [number % 2 for number in numbers]))
+        told = await cores.run_whole(lambda: batcher.submit_all(numbers, [(number % 2,) for number in numbers]))
         assert told == [number * 2 for number in numbers]
         assert sorted(number for batch in network.batches for number in batch) == sorted(numbers)
         for batch in network.batches:
             assert len(batch) <= max_batch and len({number % 2 for number in batch}) == 1
         assert batcher.waiting == 0
+
+    asyncio.run(scenario())
+
+
+def test_within_a_whole_the_largest_items_are_told_first() -> None:
+    async def scenario() -> None:
+        network, cores = GatedNetwork(), Cores(1)
+        network.gate.set()
+        batcher = Batcher(network.predict, max_batch=2, queue_limit=1, cores=cores)
+        shapes = [(3, 8, 8), (3, 8, 16), (3, 8, 8), (3, 4, 8), (3, 8, 16)]
+        assert await cores.run_whole(lambda: batcher.submit_all(range(5), shapes)) == [0, 2, 4, 6, 8]
+        assert network.batches == [[1, 4], [0, 2], [3]]
 
     asyncio.run(scenario())

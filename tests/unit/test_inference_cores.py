@@ -142,6 +142,26 @@ def test_a_core_that_rests_helps() -> None:
     asyncio.run(scenario())
 
 
+def test_who_is_to_help_is_at_work_before_it_has_woken_up() -> None:
+    async def scenario() -> None:
+        threads, seen, others = Cores(2), list[int](), list[bool]()
+
+        def work(piece: int) -> None:
+            others.append(cores.others_at_work())
+            seen.append(piece)
+
+        async def whole() -> None:
+            threads.share(work, deque(range(2)))
+            assert not cores.others_at_work(), "nor after it was not needed any more"
+
+        for _ in range(50):
+            others.clear()
+            await threads.run_whole(whole)
+            assert others[0], "else the first piece would take all cores"
+
+    asyncio.run(scenario())
+
+
 def test_nobody_is_waited_for_who_has_other_work() -> None:
     async def scenario() -> None:
         threads, gate, begun = Cores(2), threading.Event(), threading.Event()
