@@ -39,6 +39,14 @@ class ListedUser:
 
 
 @dataclass(frozen=True)
+class KnownUser:
+    """A user that was found, and the face model that its collection is of."""
+
+    user_id: str
+    face_model_version: str
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why a face was left as it was: with the user that it belongs to, or its cosine to the user it was meant for."""
 
@@ -93,10 +101,10 @@ def get(connection: Connection[Any], collection_id: int, user_id: str) -> User:
     return user
 
 
-def by_keys(connection: Connection[Any], collection_id: int, keys: Iterable[UUID]) -> dict[UUID, str]:
-    """The ids of those users with the given keys that have faces."""
+def by_keys(connection: Connection[Any], collection_id: int, keys: Iterable[UUID]) -> dict[UUID, KnownUser]:
+    """Those users with the given keys that have faces."""
     values = {"collection_id": collection_id, "keys": list(keys)}
-    return dict(connection.execute(_SQL["by_keys"], values).fetchall())
+    return {key: KnownUser(*user) for key, *user in connection.execute(_SQL["by_keys"], values)}
 
 
 def page(connection: Connection[Any], collection_id: int, after: str, limit: int) -> list[ListedUser]:

@@ -9,9 +9,11 @@ RETURNING key;
 SELECT key, user_id, embedding FROM users WHERE collection_id = %(collection_id)s AND user_id = %(user_id)s;
 
 -- name: by_keys
--- Those of the users with the given keys that have faces.
-SELECT key, user_id FROM users
-WHERE collection_id = %(collection_id)s AND key = ANY(%(keys)s::uuid[]) AND embedding IS NOT NULL;
+-- Those of the users with the given keys that have faces, with the present face model of their live collection.
+SELECT users.key, users.user_id, collections.face_model_version
+FROM users JOIN collections USING (collection_id)
+WHERE users.collection_id = %(collection_id)s AND users.key = ANY(%(keys)s::uuid[]) AND users.embedding IS NOT NULL
+  AND collections.deleted_at IS NULL;
 
 -- name: page
 -- The users behind one, in byte order, and whether they have faces.

@@ -24,7 +24,7 @@ from storage import collections, faces, users
 from storage.changes import Kind
 from storage.collections import Collection
 from storage.faces import StoredFace
-from storage.users import User
+from storage.users import KnownUser, User
 
 DEFAULT_THRESHOLD = 80.0
 DEFAULT_MOST_FACES = 4096
@@ -170,13 +170,15 @@ def _user_matches(
     most = request.get("MaxUsers", DEFAULT_MOST_USERS)
     near = _nearest(ctx, collection, "users", embedding, threshold, most, leave_out)
 
-    def look(connection: Connection[Any]) -> dict[UUID, str]:
-        require_the_model(connection, ctx.tenant, collection)
-        return users.by_keys(connection, collection.id, near)
+    def look(connection: Connection[Any]) -> dict[UUID, KnownUser]:
+        found = users.by_keys(connection, collection.id, near)
+        if {user.face_model_version for user in found.values()} != {collection.face_model_version}:
+            require_the_model(connection, ctx.tenant, collection)
+        return found
 
     known = ctx.services.pool.read(look)
     return [
-        {"Similarity": value, "User": {"UserId": known[key], "UserStatus": user_status(has_faces=True)}}
+        {"Similarity": value, "User": {"UserId": known[key].user_id, "UserStatus": user_status(has_faces=True)}}
         for key, value in near.items()
         # A user that was deleted, or lost its faces, since the index was read is no match.
         if key in known

@@ -194,7 +194,7 @@ def test_the_log_tells_each_change_of_a_vector_once(
     np.testing.assert_allclose(log[0].embedding, unit(1), atol=1e-6)
     assert log[2].embedding is None and log[3].embedding is None
     assert collections.get(connection, tenant, "c").version == 7
-    assert users.by_keys(connection, collection.id, keys) == {keys[0]: "ann"}
+    assert users.by_keys(connection, collection.id, keys) == {keys[0]: users.KnownUser("ann", collection.face_model_version)}
     users.disassociate(connection, tenant, "c", "ann", stored)
     assert users.by_keys(connection, collection.id, keys) == {}
 
@@ -290,10 +290,9 @@ def test_many_writers_leave_exact_counts_and_a_gapless_log(pool: Pool, tenant: T
         for entry in log:
             if entry.kind == "users":
                 (left.discard if entry.action == "delete" else left.add)(UUID(bytes=entry.id))
-        assert set(users.by_keys(connection, collection.id, left)) == left
-        assert set(users.by_keys(connection, collection.id, left).values()) == {
-            user.user_id for user in listed if user.has_faces
-        }
+        known = users.by_keys(connection, collection.id, left)
+        assert set(known) == left
+        assert {user.user_id for user in known.values()} == {user.user_id for user in listed if user.has_faces}
         assert set(owners(connection, collection).values()) - {None} == {u.user_id for u in listed if u.has_faces}
 
 
