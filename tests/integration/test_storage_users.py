@@ -194,7 +194,9 @@ def test_the_log_tells_each_change_of_a_vector_once(
     np.testing.assert_allclose(log[0].embedding, unit(1), atol=1e-6)
     assert log[2].embedding is None and log[3].embedding is None
     assert collections.get(connection, tenant, "c").version == 7
-    assert users.by_keys(connection, collection.id, keys) == {keys[0]: users.KnownUser("ann", collection.face_model_version)}
+    assert users.by_keys(connection, collection.id, keys) == {
+        keys[0]: users.KnownUser("ann", collection.face_model_version)
+    }
     users.disassociate(connection, tenant, "c", "ann", stored)
     assert users.by_keys(connection, collection.id, keys) == {}
 
