@@ -120,14 +120,9 @@ class Cores:
         def piece() -> None:
             if not future.set_running_or_notify_cancel():
                 return
-            try:
-                work()
-            except Exception as error:
-                _count(-1)
-                future.set_exception(error)
-            else:
-                _count(-1)
-                future.set_result(None)
+            settle, outcome = _done(future, work)
+            _count(-1)
+            settle(outcome)
 
         _count(1)
         self._waiting.put(piece)
@@ -181,7 +176,7 @@ def _whole(work: Callable[[], Coroutine[Any, Any, Result]], is_wanted: Callable[
         _here.is_wanted = None
 
 
-def _done(future: "asyncio.Future[Any]", work: Callable[[], Any]) -> tuple[Callable[[Any], None], Any]:
+def _done(future: "asyncio.Future[Any] | Future[Any]", work: Callable[[], Any]) -> tuple[Callable[[Any], None], Any]:
     """Does the work: how to settle its future, and with what."""
     try:
         return future.set_result, work()

@@ -82,7 +82,9 @@ def create_app(settings: ModelServerSettings) -> ModelServer:
         resting.cancel()
 
     def task(kind: type[Asked], pipeline: Pipeline[Asked]) -> tuple[str, ASGIApp]:
-        asked_by = lru_cache(lambda query: kind.from_query(dict(parse_qsl(query.decode("latin-1"), True))))
+        asked_by = lru_cache(
+            lambda query: kind.from_query(dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
+        )
 
         async def result(scope: Scope, receive: Receive) -> bytes:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -193,8 +195,8 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        more = message["more_body"]
-        yield message["body"]
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
 
 
 def _begun(state: State, given: Opened | Picture, asked: Asked, pipeline: Pipeline[Asked]) -> "asyncio.Future[bytes]":
