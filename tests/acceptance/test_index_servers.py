@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
+import pytest
 
 from benchmarks import own_stack
 from benchmarks.faults.chaos_kills import suspended
@@ -160,6 +161,7 @@ def test_what_one_api_process_acknowledged_the_other_finds_whichever_server_answ
             killing.join()
 
 
+@pytest.mark.alone
 def test_one_of_three_index_servers_dies_and_nobody_notices(models_dir: Path, collins: bytes) -> None:
     with _stack(models_dir, 3) as stack:
         servers = index_servers(stack.settings)

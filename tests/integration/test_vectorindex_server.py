@@ -222,6 +222,7 @@ def test_a_connection_that_ends_under_a_request_is_tried_again(tmp_path: Path, r
         run_in_threads([serve, search])
 
 
+@pytest.mark.alone
 def test_nobody_there_is_told_soon(tmp_path: Path) -> None:
     start = time.monotonic()
     client = IndexClient(f"unix://{tmp_path}/none.sock", patience_seconds=0.2)

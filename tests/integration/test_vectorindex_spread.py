@@ -128,6 +128,7 @@ def test_no_server_gives_an_old_answer_and_a_client_that_would_is_noticed(two: I
     assert set(old_answers(pool, [FakeStaleClient(two.urls[0]), *clients])) == {"missed", "still found"}
 
 
+@pytest.mark.alone
 def test_when_a_server_dies_the_next_one_answers_until_it_is_back(
     two: IndexServers, pool: Pool, client: IndexClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -155,6 +156,7 @@ def test_when_a_server_dies_the_next_one_answers_until_it_is_back(
     assert "others are asked" in caplog.text and f"index server {second} is away" not in caplog.text
 
 
+@pytest.mark.alone
 def test_when_a_server_hangs_one_search_waits_for_it_and_no_other(
     two: IndexServers, pool: Pool, client: IndexClient
 ) -> None:
@@ -192,6 +194,7 @@ def test_a_server_that_works_for_long_is_waited_for(
     assert "away" not in caplog.text
 
 
+@pytest.mark.alone
 def test_when_all_servers_are_away_that_is_told_soon_and_they_are_used_again(
     two: IndexServers, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

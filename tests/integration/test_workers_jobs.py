@@ -244,6 +244,7 @@ def test_a_part_that_kills_its_workers_ends_the_job(pool: Pool, start_job: Any, 
     assert moments(pool, job_id) == []
 
 
+@pytest.mark.alone
 def test_a_worker_that_stops_gives_its_part_back_at_once(
     pool: Pool, start_job: Any, is_complete: Any, start_worker: Any
 ) -> None:
@@ -283,6 +284,7 @@ def test_an_ended_job_leaves_its_worker(pool: Pool, start_job: Any, start_worker
     assert get(pool, job_id).message == "ended" and moments(pool, job_id) == []
 
 
+@pytest.mark.alone
 def test_jobs_need_no_broker(pool: Pool, start_job: Any, is_complete: Any, start_worker: Any, broker: Broker) -> None:
     broker.kill()
     worker = start_worker(url=broker.url)
