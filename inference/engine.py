@@ -102,8 +102,12 @@ def _session(path: Path, device: str, threads: int) -> onnxruntime.InferenceSess
     options.log_severity_level = 3
     # The arena keeps what the largest picture needed, per network, for ever; the allocator is as fast.
     options.enable_cpu_mem_arena = False
-    # Idle threads that spin take the cores from decoding and from the other networks.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if device == "cpu":
+        # Threads spin between the operators of a run, each of which would wait for them to wake up, but not behind it:
+        # there they would take the cores from decoding and from the other networks.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    else:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     if session.get_providers()[0] != providers[0]:
         raise EngineUnavailable(f"{device}: {providers[0]} did not start for {path.name}")
