@@ -4,6 +4,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import ImageColor
 
 from inference.types import DominantColor, Pixels
@@ -37,13 +38,22 @@ gray itself, as the service does."""
 
 _NAMES = tuple((css, simple) for simple, many in SIMPLIFIED.items() for css in many.split())
 _STEP = 8
+_STEPS = 256 // _STEP
+
+ColorNumbers = npt.NDArray[np.uint8]
 
 
-def dominant(pixels: Pixels, most: int) -> tuple[DominantColor, ...]:
-    """The colours of at least LEAST_PERCENT of uint8 [..., 3] RGB pixels, largest share first, at most `most`."""
-    cells = (pixels.reshape(-1, 3) // _STEP).astype(np.int32)
-    names = _nearest()[cells[:, 0], cells[:, 1], cells[:, 2]]
-    percents = 100 * np.bincount(names, minlength=len(_NAMES)) / max(len(names), 1)
+def nearest(image: Pixels) -> ColorNumbers:
+    """The number of the named colour that each pixel of uint8 [H, W, 3] RGB is nearest to, uint8 [H, W]."""
+    red, green, blue = np.moveaxis(image.astype(np.uint16) // _STEP, -1, 0)
+    numbers: ColorNumbers = _nearest().take((red * _STEPS + green) * _STEPS + blue)
+    return numbers
+
+
+def dominant(numbers: ColorNumbers, most: int) -> tuple[DominantColor, ...]:
+    """The colours of at least LEAST_PERCENT of pixels, uint8 [...] from `nearest`, largest share first, at most
+    `most`."""
+    percents = 100 * np.bincount(numbers.ravel(), minlength=len(_NAMES)) / max(numbers.size, 1)
     order = np.argsort(-percents, kind="stable")[:most]
     return tuple(_color(*_NAMES[int(n)], float(percents[n])) for n in order if percents[n] >= LEAST_PERCENT)
 
@@ -54,14 +64,13 @@ def _color(css: str, simplified: str, percent: float) -> DominantColor:
 
 
 @cache
-def _nearest() -> np.ndarray:
-    """uint8 [32, 32, 32]: the nearest colour, by distance in CIELAB, of each cell of _STEP RGB values a side."""
+def _nearest() -> ColorNumbers:
+    """uint8 [_STEPS ** 3]: the nearest colour, by distance in CIELAB, of each cell of _STEP RGB values a side."""
     middles = np.arange(_STEP // 2, 256, _STEP, dtype=np.float32)
     cube = np.stack(np.meshgrid(middles, middles, middles, indexing="ij"), -1).reshape(-1, 3)
     named = np.array([_rgb(css) for css, _ in _NAMES], np.float32)
     distances = np.linalg.norm(_lab(cube)[:, None] - _lab(named)[None], axis=2)
-    side = len(middles)
-    return np.asarray(distances.argmin(axis=1).astype(np.uint8).reshape(side, side, side))
+    return np.asarray(distances.argmin(axis=1).astype(np.uint8))
 
 
 def _rgb(css: str) -> tuple[int, int, int]:

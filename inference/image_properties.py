@@ -5,6 +5,8 @@ The real service publishes neither scales nor methods; docs/accuracy.md says how
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from types import EllipsisType
 
 import cv2
 import numpy as np
@@ -19,27 +21,43 @@ LEAST_SHARE = 0.02
 """Of the picture: a smaller foreground or background is none."""
 
 
-def measure(image: Pixels, foreground: Sequence[Box], most_colors: int) -> ImageProperties:
-    """Of an upright picture, `reduced`; the foreground is what lies in the boxes, and is absent where there is none."""
-    inside = np.zeros(image.shape[:2], bool)
+@dataclass(frozen=True)
+class View:
+    """What is seen of a picture: `luma` float32 [H, W] in 0..255, `detail`, the Laplacian of it, and for each pixel
+    the number of its named colour, uint8 [H, W]."""
+
+    luma: np.ndarray
+    detail: np.ndarray
+    colors: colors.ColorNumbers
+
+
+def view(image: Pixels) -> View:
+    """Of an upright picture, with a long side of at most LONG_SIDE."""
+    small = _reduced(image)
+    luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return View(luma, cv2.Laplacian(luma, cv2.CV_32F), colors.nearest(small))
+
+
+def measure(seen: View, foreground: Sequence[Box], most_colors: int) -> ImageProperties:
+    """The foreground is what lies in the boxes, and is absent where there is none."""
+    inside = np.zeros(seen.luma.shape, bool)
     for box in foreground:
-        inside[_span(box, image)] = True
+        inside[_span(box, seen)] = True
     share = float(inside.mean())
     apart = LEAST_SHARE <= share <= 1 - LEAST_SHARE
     return ImageProperties(
-        image=_region(image, np.ones_like(inside), most_colors, contrast=True),
-        foreground=_region(image, inside, most_colors) if share >= LEAST_SHARE else None,
-        background=_region(image, ~inside, most_colors) if apart else None,
+        image=_region(seen, ..., most_colors, contrast=True),
+        foreground=_region(seen, inside, most_colors) if share >= LEAST_SHARE else None,
+        background=_region(seen, ~inside, most_colors) if apart else None,
     )
 
 
-def box_colors(image: Pixels, boxes: Sequence[Box], most_colors: int) -> list[tuple[DominantColor, ...]]:
-    """The dominant colours inside each box of an upright picture, `reduced`."""
-    return [colors.dominant(image[_span(box, image)], most_colors) for box in boxes]
+def box_colors(seen: View, boxes: Sequence[Box], most_colors: int) -> list[tuple[DominantColor, ...]]:
+    """The dominant colours inside each box."""
+    return [colors.dominant(seen.colors[_span(box, seen)], most_colors) for box in boxes]
 
 
-def reduced(image: Pixels) -> Pixels:
-    """An upright picture with a long side of at most LONG_SIDE."""
+def _reduced(image: Pixels) -> Pixels:
     scale = LONG_SIDE / max(image.shape[:2])
     if scale >= 1:
         return image
@@ -47,31 +65,36 @@ def reduced(image: Pixels) -> Pixels:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _span(box: Box, image: Pixels) -> tuple[slice, slice]:
+def _span(box: Box, seen: View) -> tuple[slice, slice]:
     """Rows and columns of a box, at least one of each."""
-    height, width = image.shape[:2]
+    height, width = seen.luma.shape
     top, left = min(int(box.top * height), height - 1), min(int(box.left * width), width - 1)
     bottom, right = math.ceil((box.top + box.height) * height), math.ceil((box.left + box.width) * width)
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
-def _region(image: Pixels, inside: np.ndarray, most_colors: int, contrast: bool = False) -> RegionProperties:
-    return RegionProperties(_quality(image, inside, contrast), colors.dominant(image[inside], most_colors))
+def _region(
+    seen: View, inside: np.ndarray | EllipsisType, most_colors: int, contrast: bool = False
+) -> RegionProperties:
+    return RegionProperties(_quality(seen, inside, contrast), colors.dominant(seen.colors[inside], most_colors))
 
 
-def _quality(image: Pixels, inside: np.ndarray, contrast: bool) -> PictureQuality:
+def _quality(seen: View, inside: np.ndarray | EllipsisType, contrast: bool) -> PictureQuality:
     """Brightness is the mean luma. Sharpness is the energy of the Laplacian against the region's own contrast
     (Pech-Pacheco et al. 2000), through a logistic. Contrast is the span of luma between its 5th and 95th percentile.
     """
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    here = luma[inside]
-    detail = float(cv2.Laplacian(luma, cv2.CV_32F)[inside].var()) / (float(here.var()) + 1.0)
-    low, high = np.percentile(here, (5, 95))
+    here = seen.luma[inside].ravel()
+    detail = float(seen.detail[inside].var()) / (float(here.var()) + 1.0)
     return PictureQuality(
         brightness=float(here.mean()) / 2.55,
         sharpness=100.0 / (1.0 + math.exp(-SHARPNESS_SLOPE * (math.log10(detail + 1e-4) - SHARPNESS_MIDDLE))),
-        contrast=float(high - low) / 2.55 if contrast else None,
+        contrast=_contrast(here) if contrast else None,
     )
+
+
+def _contrast(luma: np.ndarray) -> float:
+    low, high = np.percentile(luma, (5, 95))
+    return float(high - low) / 2.55
 
 
 SHARPNESS_SLOPE, SHARPNESS_MIDDLE = 3.0, -1.5

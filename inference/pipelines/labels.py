@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from inference import image_properties, sightings
 from inference.batcher import together
 from inference.cores import Cores
+from inference.image_properties import View
 from inference.pictures import Picture
 from inference.pipelines import people, scene
 from inference.pipelines.faces import FaceNetworks
@@ -76,13 +77,13 @@ def _with_properties(image: Pixels, labels: tuple[Label, ...], found: Sightings,
         for instance in some
         if instance.confidence >= LEAST_FOREGROUND_CONFIDENCE
     ]
-    small = image_properties.reduced(image)
-    coloured = tuple(_coloured(label, small, most_colors if label.name in found.instances else 0) for label in labels)
-    return LabelsResult(coloured, image_properties.measure(small, foreground, most_colors))
+    seen = image_properties.view(image)
+    coloured = tuple(_coloured(label, seen, most_colors if label.name in found.instances else 0) for label in labels)
+    return LabelsResult(coloured, image_properties.measure(seen, foreground, most_colors))
 
 
-def _coloured(label: Label, image: Pixels, most_colors: int) -> Label:
+def _coloured(label: Label, seen: View, most_colors: int) -> Label:
     boxes = [instance.box for instance in label.instances]
-    colors = image_properties.box_colors(image, boxes, most_colors)
+    colors = image_properties.box_colors(seen, boxes, most_colors)
     pairs = zip(label.instances, colors, strict=True)
     return replace(label, instances=tuple(replace(instance, colors=some) for instance, some in pairs))
