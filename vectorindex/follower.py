@@ -121,6 +121,15 @@ class Follower:
             raise OutOfStep(f"collection {collection_id} is at version {state.version}, not {version}")
         return state.indexes, state.version
 
+    def held(self, collection_id: int, version: int) -> tuple[Indexes, int] | None:
+        """What `at_least` gives where that waits for nothing, else None."""
+        followed = self._followed.get(collection_id)
+        state = followed.state if followed else None
+        if state is None or state.version < version:
+            return None
+        self._searched(collection_id)
+        return state.indexes, state.version
+
     @contextmanager
     def unchanged(self, collection_id: int) -> Iterator[Snapshot]:
         """A collection at the newest version, which stays as it is inside the `with` block.

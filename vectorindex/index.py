@@ -117,6 +117,11 @@ class VectorIndex:
         return self._vectors.shape[1] or None
 
     @property
+    def is_small(self) -> bool:
+        """Whether a search takes less time than a way to another thread and back."""
+        return self._bytes_of_vectors() < min(COPY_FROM_BYTES, self._copy_from_bytes)
+
+    @property
     def nbytes(self) -> int:
         """Memory held now, that of a GPU included."""
         copied = self._copy.nbytes if self._copy is not None else 0

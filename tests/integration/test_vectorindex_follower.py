@@ -68,6 +68,23 @@ def held(follower: Follower, collection_id: int, version: int, kind: Kind = "fac
     return found
 
 
+def test_what_is_held_is_given_without_asking_the_database(pool: Pool, tmp_path: Path) -> None:
+    name, follower = str(uuid4()), Follower(pool, tmp_path)
+    with pool.connection() as connection:
+        collection = collections.create(connection, TENANT, name, "base-1")
+    store(pool, name, unit(1))
+    version = version_of(pool, name)
+    assert follower.held(collection.id, 0) is None, "nobody has searched it yet"
+    opened = follower.at_least(collection.id, version)
+    assert follower.held(collection.id, version) == opened == follower.held(collection.id, 0)
+    store(pool, name, unit(2))
+    assert follower.held(collection.id, version + 1) is None
+    assert follower.held(collection.id, version) == opened
+    follower.at_least(collection.id, version + 1)
+    newest = follower.held(collection.id, version + 1)
+    assert newest is not None and newest[1] == version + 1 and len(newest[0]["faces"]) == 2
+
+
 def mean(vectors: list[Any]) -> Any:
     total = np.sum(vectors, axis=0, dtype=np.float64)
     return total / np.linalg.norm(total)

@@ -1,4 +1,4 @@
-"""The programs that measure what eight bits and decoding at half the size would save."""
+"""The programs that measure what eight bits, decoding at half the size and threads that spin save."""
 
 import io
 import random
@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from benchmarks.speed import spinning
 from benchmarks.speed.eight_bits import CALIBRATED_ON, Sample, compare, quantised
 from benchmarks.speed.half_size_decoding import halved
 from inference.engine import OnnxRuntime
@@ -32,6 +33,8 @@ def test_a_network_in_eight_bits_is_smaller_and_says_nearly_the_same(tmp_path: P
     (exact,), (near,) = (OnnxRuntime(path, "cpu", 1).run(seen[0]) for path in (whole, eight))
     assert 0 < np.abs(exact - near).max() < 0.05 * np.abs(exact).max()
     assert set(compare(whole, eight, seen)) == {"ms", "eight_bits_ms", "speedup"}
+    taken = spinning.compare(whole, seen[0])
+    assert len(taken) == 6 and all(milliseconds > 0 for milliseconds in taken.values())
 
 
 def test_a_sample_holds_early_and_late_inputs_alike() -> None:

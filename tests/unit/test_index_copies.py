@@ -142,11 +142,11 @@ def test_a_copy_is_made_only_of_large_galleries(make_copy: MakeCopy) -> None:
     searched = VectorIndex(make_copy=make_copy, copy_from_bytes=vectors.nbytes)
     searched.update(NONE, ids[:1999], vectors[:1999])
     searched.settle()
-    assert searched._copy is None
+    assert searched._copy is None and searched.is_small
     small = searched.nbytes
     searched.update(NONE, ids[1999:], vectors[1999:])
     searched.settle()
-    assert searched._copy is not None and len(searched._copy) == 2000
+    assert searched._copy is not None and len(searched._copy) == 2000 and not searched.is_small
     assert searched.nbytes >= small + searched._copy.nbytes
     searched.update(ids[:1500], NONE, vectors[:0])
     assert searched._copy is None
