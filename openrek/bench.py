@@ -13,12 +13,15 @@ from benchmarks.harness.kinds import Options
 from benchmarks.harness.targets import Wanted, named
 from openrek import home
 from openrek.errors import OperatorError
-from openrek.settings import Settings
+from openrek.settings import Settings, one_thread_for_numpy
 
 
 def run(chosen: argparse.Namespace, settings: Settings) -> int:
     """Measures one kind. 0 when all bars of the definition are reached, 3 when one is not."""
     _stop_what_was_started_when_told_to_end()
+    # As in the parts that are measured, whose work a plain loop in this process repeats; and NumPy's threads would go
+    # on spinning beside what is measured next.
+    one_thread_for_numpy()
     path = chosen.definition or definition.FOLDER / f"{chosen.kind}.toml"
     try:
         wanted = definition.load(path)

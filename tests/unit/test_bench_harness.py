@@ -1,6 +1,9 @@
 """Definitions, the runner, bars and the report of `openrek bench`."""
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections import namedtuple
 from collections.abc import Iterator
@@ -192,3 +195,22 @@ def test_an_endpoint_that_is_not_there_is_an_error_of_each_request(tmp_path: Pat
     there = place("http://127.0.0.1:1", tmp_path)
     load = closed_loop(there, [signed(there, "ListCollections", {})] * 3, clients=1)
     assert load.figures()["error_types"] == {"ConnectionRefusedError": 3}
+
+
+def test_numpy_is_loaded_for_one_thread_as_in_the_parts_that_are_measured() -> None:
+    program = """
+import os, sys
+from benchmarks.harness import kinds
+from openrek.cli import main
+
+def prepare(*_):
+    sys.exit("loaded" if "numpy" in sys.modules else os.environ["OPENBLAS_NUM_THREADS"])
+
+kinds.prepare = prepare
+main(["bench", "images"])
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.stderr.strip() == "1"
