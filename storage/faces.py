@@ -146,14 +146,18 @@ def delete(connection: Connection[Any], tenant: Tenant, collection_name: str, fa
 
 def page(
     connection: Connection[Any],
-    collection_id: int,
+    tenant: Tenant,
+    collection_name: str,
     after_seq: int,
     limit: int,
     face_ids: Sequence[UUID] | None = None,
     user_id: str | None = None,
 ) -> list[tuple[int, StoredFace]]:
-    """At most `limit` faces behind position `after_seq` (0 at first) with their positions, oldest first."""
-    values: dict[str, object] = {"collection_id": collection_id, "after_seq": after_seq, "limit": limit}
+    """At most `limit` faces behind position `after_seq` (0 at first) with their positions, oldest first.
+
+    None, too, where there is no such collection or user.
+    """
+    values: dict[str, object] = {**vars(tenant), "name": collection_name, "after_seq": after_seq, "limit": limit}
     query = "page"
     if face_ids is not None:
         query = "page_of_ids"
@@ -171,13 +175,20 @@ def by_ids(connection: Connection[Any], collection_id: int, face_ids: Iterable[U
         return {face.face_id: face for face in cursor.execute(_SQL["by_ids"], values)}
 
 
-def get_embedding(connection: Connection[Any], collection_id: int, face_id: UUID) -> Vector:
-    """The embedding of a face, float32[D] of unit length. Raises FaceNotFound."""
-    row = connection.execute(_SQL["embedding"], {"collection_id": collection_id, "face_id": face_id}).fetchone()
+def get_embedding(
+    connection: Connection[Any], tenant: Tenant, collection_name: str, face_id: UUID
+) -> tuple[Collection, Vector]:
+    """The embedding of a face, float32[D] of unit length, and the collection at that moment.
+
+    Raises CollectionNotFound, FaceNotFound.
+    """
+    values = {**vars(tenant), "name": collection_name, "face_id": face_id}
+    row = connection.execute(_SQL["embedding"], values).fetchone()
     if row is None:
+        collections.get(connection, tenant, collection_name)
         raise FaceNotFound(face_id=face_id)
-    embedding: Vector = row[0]
-    return embedding
+    *collection, embedding = row
+    return Collection(*collection), embedding
 
 
 def _of_image(

@@ -37,31 +37,37 @@ SELECT %(collection_id)s, %(version)s + position, 'faces', 'delete', face_id
 FROM unnest(%(face_ids)s::uuid[]) WITH ORDINALITY AS deleted (face_id, position);
 
 -- name: page
--- The faces behind a position, in the order they were stored.
+-- The faces of a live collection behind a position, in the order they were stored.
 SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
        faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
 FROM faces JOIN collections USING (collection_id)
-WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+WHERE faces.collection_id = (SELECT collection_id FROM collections WHERE account = %(account)s AND region = %(region)s
+                             AND name = %(name)s AND deleted_at IS NULL)
+  AND faces.seq > %(after_seq)s
 ORDER BY faces.seq
 LIMIT %(limit)s;
 
 -- name: page_of_ids
--- Those of the given faces, optionally of one user, that lie behind a position, in the order they were stored.
+-- Those of the given faces of a live collection, optionally of one user, behind a position, in the order they were stored.
 SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
        faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
 FROM faces JOIN collections USING (collection_id)
-WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+WHERE faces.collection_id = (SELECT collection_id FROM collections WHERE account = %(account)s AND region = %(region)s
+                             AND name = %(name)s AND deleted_at IS NULL)
+  AND faces.seq > %(after_seq)s
   AND faces.face_id = ANY(%(face_ids)s::uuid[])
   AND (%(user_id)s::text IS NULL OR faces.user_id = %(user_id)s::text)
 ORDER BY faces.seq
 LIMIT %(limit)s;
 
 -- name: page_of_user
--- The faces of a user behind a position, in the order they were stored.
+-- The faces of a user of a live collection behind a position, in the order they were stored.
 SELECT faces.seq, faces.face_id, faces.image_id, faces.external_image_id, faces.box_left, faces.box_top,
        faces.box_width, faces.box_height, faces.confidence, faces.user_id, collections.face_model_version
 FROM faces JOIN collections USING (collection_id)
-WHERE faces.collection_id = %(collection_id)s AND faces.seq > %(after_seq)s
+WHERE faces.collection_id = (SELECT collection_id FROM collections WHERE account = %(account)s AND region = %(region)s
+                             AND name = %(name)s AND deleted_at IS NULL)
+  AND faces.seq > %(after_seq)s
   AND faces.user_id = %(user_id)s
 ORDER BY faces.seq
 LIMIT %(limit)s;
@@ -75,5 +81,9 @@ WHERE faces.collection_id = %(collection_id)s AND faces.face_id = ANY(%(face_ids
   AND collections.deleted_at IS NULL;
 
 -- name: embedding
--- The embedding of a face.
-SELECT embedding FROM faces WHERE collection_id = %(collection_id)s AND face_id = %(face_id)s;
+-- A live collection by its name, with the embedding of one of its faces.
+SELECT collection_id AS id, name, face_model_version, version, created_at, face_count, user_count, dimension,
+       keeps_crops, faces.embedding
+FROM collections JOIN faces USING (collection_id)
+WHERE account = %(account)s AND region = %(region)s AND name = %(name)s AND deleted_at IS NULL
+  AND faces.face_id = %(face_id)s;

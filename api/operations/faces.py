@@ -11,7 +11,6 @@ from api.operations.images import LEAST_SIDE_PIXELS, image_bytes, image_id
 from api.operations.rendering import asked_attributes, bounding_box, face_detail, rejection_reasons, stored_face
 from inference.types import Face
 from storage import collections, crops, faces, users
-from storage.collections import Collection
 from storage.faces import StoredFace
 
 DEFAULT_PAGE = 1000
@@ -73,17 +72,21 @@ def list_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     after = int(tokens.open("ListFaces", ctx.tenant, request, token)) if token else 0
     wanted = [UUID(face_id) for face_id in request["FaceIds"]] if "FaceIds" in request else None
 
-    def look(connection: Connection[Any]) -> tuple[Collection, list[tuple[int, StoredFace]]]:
+    def look(connection: Connection[Any]) -> tuple[str, list[tuple[int, StoredFace]]]:
+        found = faces.page(connection, ctx.tenant, request["CollectionId"], after, size + 1, wanted, user_id)
+        if found:
+            return found[0][1].face_model_version, found
+        # Because nothing is there to be listed, or nothing to list it from.
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
         if user_id is not None:
             users.get(connection, collection.id, user_id)
-        return collection, faces.page(connection, collection.id, after, size + 1, wanted, user_id)
+        return collection.face_model_version, found
 
-    collection, found = ctx.services.pool.read(look)
+    face_model_version, found = ctx.services.pool.read(look)
     page = found[:size]
     answer: dict[str, Any] = {
         "Faces": [stored_face(face) for _, face in page],
-        "FaceModelVersion": collection.face_model_version,
+        "FaceModelVersion": face_model_version,
     }
     if len(found) > size:
         answer["NextToken"] = tokens.seal("ListFaces", ctx.tenant, request, str(page[-1][0]))

@@ -36,12 +36,7 @@ DEFAULT_MOST_USERS = 500
 def search_faces(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Finds the stored faces most like a stored one, by exact search over all."""
     face_id = UUID(request["FaceId"])
-
-    def look(connection: Connection[Any]) -> tuple[Collection, Embedding]:
-        collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-        return collection, faces.get_embedding(connection, collection.id, face_id)
-
-    collection, embedding = ctx.services.pool.read(look)
+    collection, embedding = ctx.services.pool.read(faces.get_embedding, ctx.tenant, request["CollectionId"], face_id)
     return {
         "SearchedFaceId": str(face_id),
         "FaceMatches": _face_matches(ctx, request, collection, embedding, leave_out=face_id),
@@ -75,11 +70,12 @@ def search_users(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         raise InvalidParameterException
 
     def look(connection: Connection[Any]) -> tuple[Collection, User | None, Embedding | None]:
+        if user_id is None:
+            collection, embedding = faces.get_embedding(connection, ctx.tenant, request["CollectionId"], UUID(face_id))
+            return collection, None, embedding
         collection = collections.get(connection, ctx.tenant, request["CollectionId"])
-        if user_id is not None:
-            user = users.get(connection, collection.id, user_id)
-            return collection, user, user.embedding
-        return collection, None, faces.get_embedding(connection, collection.id, UUID(face_id))
+        user = users.get(connection, collection.id, user_id)
+        return collection, user, user.embedding
 
     collection, user, embedding = ctx.services.pool.read(look)
     return {

@@ -30,7 +30,7 @@ def test_log_tells_every_change_in_order(connection: Connection[Any], tenant: Te
         (3, "faces", "delete", first),
     ]
     assert log[0].embedding is None, "the face is gone since"
-    np.testing.assert_array_equal(log[1].embedding, faces.get_embedding(connection, collection.id, second))
+    np.testing.assert_array_equal(log[1].embedding, faces.get_embedding(connection, tenant, "c", second)[1])
     assert log[2].embedding is None
     assert [change.version for change in changes.since(connection, collection.id, 1, 1)] == [2]
     assert changes.head(connection, collection.id) == 3

@@ -115,14 +115,13 @@ def test_a_deleted_name_is_free_at_once_and_new_collections_start_empty(
     new = collections.create(connection, tenant, "name", "base-2")
     assert new.id != old.id
     assert (new.face_count, new.version, new.face_model_version) == (0, 0, "base-2")
-    assert faces.page(connection, new.id, 0, 10) == []
+    assert faces.page(connection, tenant, "name", 0, 10) == []
     assert tags.all_of(connection, tenant, tags.of_collection("name")) == {}
 
     _, stored = faces.add(connection, tenant, "name", image_id, None, [new_face()], LIMIT)
     purge(connection)
     assert collections.get(connection, tenant, "name").face_count == 1
-    assert faces.page(connection, new.id, 0, 10)[0][1] == stored[0]
-    assert faces.page(connection, old.id, 0, 10) == []
+    assert [face for _, face in faces.page(connection, tenant, "name", 0, 10)] == stored
 
 
 def test_purging_removes_every_row_of_deleted_collections_in_batches(

@@ -47,13 +47,16 @@ def test_faces_come_back_rounded_as_float32(
     }
     assert (after.face_count, after.version, after.dimension) == (2, 2, 128)
     assert collections.get(connection, tenant, "c") == after
-    assert [face for _, face in faces.page(connection, collection.id, 0, 10)] == stored
+    assert [face for _, face in faces.page(connection, tenant, "c", 0, 10)] == stored
     assert faces.by_ids(connection, collection.id, [stored[1].face_id, uuid4()]) == {stored[1].face_id: stored[1]}
-    np.testing.assert_array_equal(
-        faces.get_embedding(connection, collection.id, stored[0].face_id), sure.embedding, strict=True
-    )
+    present, embedding = faces.get_embedding(connection, tenant, "c", stored[0].face_id)
+    assert present == after
+    np.testing.assert_array_equal(embedding, sure.embedding, strict=True)
     with pytest.raises(FaceNotFound):
-        faces.get_embedding(connection, collection.id, uuid4())
+        faces.get_embedding(connection, tenant, "c", uuid4())
+    with pytest.raises(CollectionNotFound):
+        faces.get_embedding(connection, tenant, "other", stored[0].face_id)
+    assert faces.page(connection, tenant, "other", 0, 10) == []
 
 
 def test_the_same_image_is_stored_once_per_external_id(
@@ -166,7 +169,7 @@ def test_pages_hold_every_face_once_with_the_filters_asked_for(
     def all_pages(**filters: Any) -> list[UUID]:
         seen: list[UUID] = []
         position = 0
-        while page := faces.page(connection, collection.id, position, 2, **filters):
+        while page := faces.page(connection, tenant, "c", position, 2, **filters):
             seen += [face.face_id for _, face in page]
             position = page[-1][0]
         return seen
@@ -221,7 +224,7 @@ def test_many_writers_leave_a_log_without_gaps_and_the_right_count(
     with pool.connection() as connection:
         after = collections.get(connection, tenant, "c")
         log = changes.since(connection, collection.id, 0, 10_000)
-        stored = {face.face_id for _, face in faces.page(connection, collection.id, 0, 10_000)}
+        stored = {face.face_id for _, face in faces.page(connection, tenant, "c", 0, 10_000)}
     assert [change.version for change in log] == list(range(1, after.version + 1))
     assert after.face_count == len(stored)
     replayed: set[UUID] = set()

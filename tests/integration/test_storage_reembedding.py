@@ -70,8 +70,9 @@ def test_all_changes_at_once_and_everybody_keeps_faces_and_users(
     after = collections.get(connection, tenant, "c")
     assert (after.face_model_version, after.dimension, after.face_count, after.user_count) == ("7.2", 12, 6, 1)
     for number, face_id in enumerate(ids):
-        np.testing.assert_array_equal(faces.get_embedding(connection, collection.id, face_id), unit(100 + number, 12))
-    assert [face.face_id for _, face in faces.page(connection, collection.id, 0, 10, user_id="ann")] == ids[:2]
+        _, embedding = faces.get_embedding(connection, tenant, "c", face_id)
+        np.testing.assert_array_equal(embedding, unit(100 + number, 12))
+    assert [face.face_id for _, face in faces.page(connection, tenant, "c", 0, 10, user_id="ann")] == ids[:2]
     expected = users.mean([unit(100, 12), unit(101, 12)])
     np.testing.assert_allclose(users.get(connection, collection.id, "ann").embedding, expected, atol=1e-6)
     with changes.gallery(connection, collection.id, 10):
@@ -117,7 +118,7 @@ def test_faces_may_be_given_up(connection: Connection[Any], tenant: Tenant, coll
     with connection.transaction():
         locked = reembedding.drop_missing(connection, collections.lock(connection, tenant, "c"))
         reembedding.finish(connection, locked, "7.2")
-    assert [face.face_id for _, face in faces.page(connection, collection.id, 0, 10)] == ids[2:]
+    assert [face.face_id for _, face in faces.page(connection, tenant, "c", 0, 10)] == ids[2:]
     assert users.get(connection, collection.id, "ann").embedding is None
     with changes.gallery(connection, collection.id, 10):
         assert invariants.broken(connection, collection.id) == []

@@ -51,8 +51,8 @@ def associate(
     return users.associate(connection, tenant, "c", user_id, face_ids, least, LIMIT)
 
 
-def owners(connection: Connection[Any], collection: Collection) -> dict[UUID, str | None]:
-    return {face.face_id: face.user_id for _, face in faces.page(connection, collection.id, 0, 1000)}
+def owners(connection: Connection[Any], tenant: Tenant) -> dict[UUID, str | None]:
+    return {face.face_id: face.user_id for _, face in faces.page(connection, tenant, "c", 0, 1000)}
 
 
 def vector_of(connection: Connection[Any], collection: Collection, user_id: str) -> Any:
@@ -137,7 +137,7 @@ def test_every_reason_not_to_associate(connection: Connection[Any], tenant: Tena
     assert (unlike.face_id, unlike.reason, unlike.user_id) == (stored[3], "unlike", None)
     assert unlike.cosine == pytest.approx(cosine, abs=1e-6)
     assert associate(connection, tenant, "ann", stored[3:4], cosine - 1e-3).changed == stored[3:4]
-    assert owners(connection, collection) == dict(zip(stored, ["bob", "ann", "ann", "ann", None], strict=True))
+    assert owners(connection, tenant) == dict(zip(stored, ["bob", "ann", "ann", "ann", None], strict=True))
 
 
 def test_every_reason_not_to_disassociate(connection: Connection[Any], tenant: Tenant, collection: Collection) -> None:
@@ -150,7 +150,7 @@ def test_every_reason_not_to_disassociate(connection: Connection[Any], tenant: T
     assert outcome == users.Outcome(
         [stored[0]], [Refusal(stored[1], "other_user", user_id="bob"), Refusal(unknown, "not_found")], False
     )
-    assert owners(connection, collection) == dict(zip(stored, [None, "bob", None], strict=True))
+    assert owners(connection, tenant) == dict(zip(stored, [None, "bob", None], strict=True))
 
 
 def test_limits_change_nothing(connection: Connection[Any], tenant: Tenant, collection: Collection) -> None:
@@ -211,7 +211,7 @@ def test_deletion_frees_the_faces_which_can_then_be_deleted(
         faces.FailedDeletion(face_id, "ann", "has_user") for face_id in stored
     ]
     users.delete(connection, tenant, "c", "ann")
-    assert set(owners(connection, collection).values()) == {None}
+    assert set(owners(connection, tenant).values()) == {None}
     assert faces.delete(connection, tenant, "c", stored).deleted == stored
 
 
@@ -246,7 +246,7 @@ def test_a_face_wanted_by_two_users_goes_to_one(pool: Pool, tenant: Tenant, run_
 
     run_in_threads([partial(want, user_id) for user_id in outcomes])
     with pool.connection() as connection:
-        owner = owners(connection, collection)
+        owner = owners(connection, tenant)
         for face_id, ann, bob in zip(stored, outcomes["ann"], outcomes["bob"], strict=True):
             winner, loser = ("ann", bob) if ann.changed else ("bob", ann)
             assert (ann.changed, bob.changed) in (([face_id], []), ([], [face_id]))
@@ -295,7 +295,7 @@ def test_many_writers_leave_exact_counts_and_a_gapless_log(pool: Pool, tenant: T
         known = users.by_keys(connection, collection.id, left)
         assert set(known) == left
         assert {user.user_id for user in known.values()} == {user.user_id for user in listed if user.has_faces}
-        assert set(owners(connection, collection).values()) - {None} == {u.user_id for u in listed if u.has_faces}
+        assert set(owners(connection, tenant).values()) - {None} == {u.user_id for u in listed if u.has_faces}
 
 
 @pytest.mark.parametrize("error", [UserNotFound, CollectionNotFound])
