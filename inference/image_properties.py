@@ -6,10 +6,10 @@ The real service publishes neither scales nor methods; docs/accuracy.md says how
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import EllipsisType
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from inference import colors
 from inference.types import Box, DominantColor, ImageProperties, PictureQuality, Pixels, RegionProperties
@@ -21,12 +21,15 @@ LEAST_SHARE = 0.02
 """Of the picture: a smaller foreground or background is none."""
 
 
+Mask = npt.NDArray[np.uint8]
+
+
 @dataclass(frozen=True)
 class View:
-    """What is seen of a picture: `luma` float32 [H, W] in 0..255, `detail`, the Laplacian of it, and for each pixel
+    """What is seen of a picture: `luma` uint8 [H, W], `detail` float32 [H, W], the Laplacian of it, and for each pixel
     the number of its named colour, uint8 [H, W]."""
 
-    luma: np.ndarray
+    luma: Mask
     detail: np.ndarray
     colors: colors.ColorNumbers
 
@@ -34,21 +37,21 @@ class View:
 def view(image: Pixels) -> View:
     """Of an upright picture, with a long side of at most LONG_SIDE."""
     small = _reduced(image)
-    luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     return View(luma, cv2.Laplacian(luma, cv2.CV_32F), colors.nearest(small))
 
 
 def measure(seen: View, foreground: Sequence[Box], most_colors: int) -> ImageProperties:
     """The foreground is what lies in the boxes, and is absent where there is none."""
-    inside = np.zeros(seen.luma.shape, bool)
+    inside = np.zeros(seen.luma.shape, np.uint8)
     for box in foreground:
-        inside[_span(box, seen)] = True
+        inside[_span(box, seen)] = 1
     share = float(inside.mean())
     apart = LEAST_SHARE <= share <= 1 - LEAST_SHARE
     return ImageProperties(
-        image=_region(seen, ..., most_colors, contrast=True),
+        image=_region(seen, None, most_colors),
         foreground=_region(seen, inside, most_colors) if share >= LEAST_SHARE else None,
-        background=_region(seen, ~inside, most_colors) if apart else None,
+        background=_region(seen, 1 - inside, most_colors) if apart else None,
     )
 
 
@@ -73,27 +76,35 @@ def _span(box: Box, seen: View) -> tuple[slice, slice]:
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
 
 
-def _region(
-    seen: View, inside: np.ndarray | EllipsisType, most_colors: int, contrast: bool = False
-) -> RegionProperties:
-    return RegionProperties(_quality(seen, inside, contrast), colors.dominant(seen.colors[inside], most_colors))
+def _region(seen: View, inside: Mask | None, most_colors: int) -> RegionProperties:
+    """Of the pixels inside; of all, and then with the contrast, where None is given."""
+    return RegionProperties(_quality(seen, inside), colors.dominant(seen.colors, most_colors, inside))
 
 
-def _quality(seen: View, inside: np.ndarray | EllipsisType, contrast: bool) -> PictureQuality:
+def _quality(seen: View, inside: Mask | None) -> PictureQuality:
     """Brightness is the mean luma. Sharpness is the energy of the Laplacian against the region's own contrast
     (Pech-Pacheco et al. 2000), through a logistic. Contrast is the span of luma between its 5th and 95th percentile.
     """
-    here = seen.luma[inside].ravel()
-    detail = float(seen.detail[inside].var()) / (float(here.var()) + 1.0)
+    mean, deviation = _moments(seen.luma, inside)
+    _, energy = _moments(seen.detail, inside)
+    detail = energy**2 / (deviation**2 + 1.0)
     return PictureQuality(
-        brightness=float(here.mean()) / 2.55,
+        brightness=mean / 2.55,
         sharpness=100.0 / (1.0 + math.exp(-SHARPNESS_SLOPE * (math.log10(detail + 1e-4) - SHARPNESS_MIDDLE))),
-        contrast=_contrast(here) if contrast else None,
+        contrast=_contrast(seen.luma) if inside is None else None,
     )
 
 
-def _contrast(luma: np.ndarray) -> float:
-    low, high = np.percentile(luma, (5, 95))
+def _moments(values: np.ndarray, inside: Mask | None) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    mean, deviation = cv2.meanStdDev(values, mask=inside)
+    return float(mean[0, 0]), float(deviation[0, 0])
+
+
+def _contrast(luma: Mask) -> float:
+    """From how often each value occurs: sorting all takes ten times as long."""
+    counts = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel()
+    low, high = np.quantile(np.arange(256), (0.05, 0.95), weights=counts, method="inverted_cdf")
     return float(high - low) / 2.55
 
 
