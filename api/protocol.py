@@ -19,6 +19,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+import pybase64
 
 from api.errors import SerializationException
 from api.model import SERVICE, Operation
@@ -110,9 +111,9 @@ def _whole(bits: int, wanted: str) -> Convert:
 
 def _read_blob(value: Any) -> bytes:
     try:
-        # Five times as fast as binascii, and as strict.
-        return msgspec.convert(_expect(str, value, "a Blob"), bytes)
-    except msgspec.ValidationError:
+        # 25 times as fast as binascii, and as strict.
+        return pybase64.b64decode(_expect(str, value, "a Blob"), validate=True)
+    except ValueError:
         raise SerializationException("Invalid base64 in a blob") from None
 
 

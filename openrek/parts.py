@@ -12,6 +12,8 @@ from openrek.settings import Settings, one_thread_for_numpy
 READINESS_SECONDS = 2.0
 DAY_SECONDS = 24 * 3600.0
 PART_READINESS_SECONDS = 1.5  # so that a part that is missing is named before the time is up
+# Of an API process, which has a body several times: as it came, as JSON, and the picture in it.
+KEPT_BY_THE_API, LARGEST_BLOCK_OF_THE_API = 32 << 20, 8 << 20
 
 
 def api(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -20,7 +22,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from api.auth import anyone, sigv4
     from api.context import ApiSettings, Services
     from api.pagination import TokenSealer
-    from inference import similarity
+    from inference import memory, similarity
     from inference.client import InferenceClient
     from inference.packs import catalogue
     from openrek import known_keys
@@ -31,6 +33,7 @@ def api(chosen: argparse.Namespace, settings: Settings) -> int:
     from workers.app import waker
 
     logs.configure("api", settings.log_level)
+    memory.keep_little(KEPT_BY_THE_API, LARGEST_BLOCK_OF_THE_API)
     similarity.use_packs([settings.model_pack, *settings.more_face_packs])
     key = secret_key.read(settings.secret_key_file)
     with open_pool(settings.database_url, settings.database_connections, settings.database_statement_seconds) as pool:

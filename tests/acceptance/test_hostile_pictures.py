@@ -16,6 +16,7 @@ MOST_SECONDS, MOST_MIB = 0.1, 200
 MOST_MIB_OF_LARGEST = 340
 """For the largest pictures that are answered: as Pillow decodes them and as the networks read them, and those too."""
 TRIES = 3
+MANY_BYTES, MOST_NEW_PAGES = 1_000_000, 100
 PARTS = ("api*", "inference")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks of memory are read from /proc")
@@ -85,3 +86,20 @@ def test_what_is_only_odd_is_answered(stack: Any, client: Any, name: str) -> Non
     peaks = Peaks(stack.home)
     assert _outcome(client, data) == "answered"
     assert peaks.grown_mib() < MOST_MIB_OF_LARGEST
+
+
+def test_the_memory_of_a_body_serves_the_next(stack: Any, client: Any) -> None:
+    """Pages that are new to a process take it longer than all else that it does with a body."""
+    stats = [Path("/proc") / pid / "stat" for pid in _pids(stack.home)]
+
+    def new_pages() -> int:
+        return sum(int(stat.read_text().rpartition(")")[2].split()[7]) for stat in stats)
+
+    def ask(times: int) -> None:
+        for _ in range(times):
+            assert _outcome(client, bytes(MANY_BYTES)) in REFUSALS
+
+    ask(20)
+    before = new_pages()
+    ask(20)
+    assert (new_pages() - before) / 20 < MOST_NEW_PAGES
