@@ -9,7 +9,9 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from benchmarks import own_stack
 from benchmarks.inputs import hostile_pictures
+from benchmarks.speed import bodies
 
 REFUSALS = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidParameterException"}
 MOST_SECONDS, MOST_MIB = 0.1, 200
@@ -88,18 +90,7 @@ def test_what_is_only_odd_is_answered(stack: Any, client: Any, name: str) -> Non
     assert peaks.grown_mib() < MOST_MIB_OF_LARGEST
 
 
-def test_the_memory_of_a_body_serves_the_next(stack: Any, client: Any) -> None:
+def test_the_memory_of_a_body_serves_the_next(stack: Any) -> None:
     """Pages that are new to a process take it longer than all else that it does with a body."""
-    stats = [Path("/proc") / pid / "stat" for pid in _pids(stack.home)]
-
-    def new_pages() -> int:
-        return sum(int(stat.read_text().rpartition(")")[2].split()[7]) for stat in stats)
-
-    def ask(times: int) -> None:
-        for _ in range(times):
-            assert _outcome(client, bytes(MANY_BYTES)) in REFUSALS
-
-    ask(20)
-    before = new_pages()
-    ask(20)
-    assert (new_pages() - before) / 20 < MOST_NEW_PAGES
+    same = own_stack.at(stack.home, OPENREK_PORT=stack.endpoint.rpartition(":")[2])
+    assert bodies.measure(same, MANY_BYTES, 20)["new_pages"] < MOST_NEW_PAGES
