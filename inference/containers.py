@@ -32,6 +32,7 @@ _DECODED_FRAMES = frozenset({0xC0, 0xC1, _PROGRESSIVE})
 _EXIF = 0xE1
 # Tables, restart interval, and the two segments that say what the colours are (JFIF, Adobe).
 _KEPT = _DECODED_FRAMES | {0xC4, 0xDB, 0xDD, 0xE0, 0xEE}
+_MARKER_IN_A_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7]")
 
 _ORIENTATION_TAG, _SHORT = 0x0112, 3
 _CHUNKS_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -39,10 +40,17 @@ _CHUNKS_OF_PIXELS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 
 @dataclass(frozen=True)
 class Essentials:
-    """A file without its metadata. `orientation`: EXIF's, 1 to 8, 1 when there is none or no sound one."""
+    """A file without its metadata. `orientation`: EXIF's, 1 to 8, 1 when there is none or no sound one. `scans`: where
+    the data of a JPEG's first one begin."""
 
     data: bytes
     orientation: int = 1
+    scans: int = 0
+
+    def is_one_scan(self) -> bool:
+        """Whether this is a JPEG with one scan, in which no other marker comes up to that of the picture's end."""
+        found = _MARKER_IN_A_SCAN.search(self.data, self.scans) if self.scans else None
+        return found is not None and self.data[found.start() + 1] == _END_OF_IMAGE
 
 
 def essentials(data: bytes) -> Essentials:
@@ -72,7 +80,8 @@ def _jpeg(data: bytes) -> Essentials:
             raise InvalidImage("a JPEG's segment is longer than the file")
         if marker == _START_OF_SCAN:
             _judge_work(frame, content, data, end)
-            return Essentials(b"".join([*kept, data[at - 2 :]]), orientation)
+            begin = sum(len(one) for one in kept) + end - (at - 2)
+            return Essentials(b"".join([*kept, data[at - 2 :]]), orientation, begin)
         if marker in _FRAMES:
             if frame or marker not in _DECODED_FRAMES:
                 raise InvalidImage("a JPEG of another kind, or of two")

@@ -1,13 +1,15 @@
 """Bytes to upright RGB: the only decoder.
 
-JPEG and PNG by content. A JPEG's EXIF orientation is applied (faces.md section 2); a PNG is taken as stored.
-Palette, grey, CMYK, 16-bit and alpha pictures become 8-bit RGB; what is transparent shows white.
+JPEG and PNG by content. OpenCV decodes plain JPEG files in which all is as it should be: the library behind both is
+the same and so are the pixels, but Pillow, which judges all headers and decodes the other files, copies them twice.
+A JPEG's EXIF orientation is applied (faces.md section 2); a PNG is taken as stored. Palette, grey, CMYK, 16-bit and
+alpha pictures become 8-bit RGB; what is transparent shows white.
 """
 
 import io
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from inference.containers import essentials
+from inference.containers import Essentials, essentials
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
 from inference.types import Pixels
 
@@ -27,6 +29,8 @@ MAX_PIXELS = 32_000_000
 the rest; a larger PNG within the service's 15 MB is no photograph, and is refused."""
 BAND_PIXELS = 1 << 20
 """Converted at a time, so that the forms between the decoder's and ours take little memory."""
+
+AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
 # Our own check on the header's size replaces Pillow's warning at 89 megapixels.
 Image.MAX_IMAGE_PIXELS = None
@@ -45,11 +49,12 @@ UPRIGHT: dict[int, Callable[[Pixels], Any]] = {
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A picture of which only the header was read. `data`: its file without metadata; `orientation`: EXIF's, 1 to 8."""
+    """A picture of which only the header was read, by Pillow. `reduced`: whether it is to be decoded at less than its
+    size."""
 
-    data: bytes
-    orientation: int
+    file: Essentials
     image: Image.Image
+    reduced: bool
 
     @property
     def pixel_count(self) -> int:
@@ -58,12 +63,25 @@ class Opened:
 
     def decode(self) -> Pixels:
         """uint8 [H, W, 3] RGB, upright. To be called once. Raises InvalidImage."""
-        with _damage_refused():
-            self.image.load()
-        pixels = _pixels(self.image)
+        pixels = self._straight() if self.image.mode in ("L", "RGB") and not self.reduced else None
+        if pixels is None:
+            with _damage_refused():
+                self.image.load()
+            pixels = _pixels(self.image)
         self.image.close()
-        upright: Pixels = UPRIGHT[self.orientation](pixels) if self.orientation > 1 else pixels
+        orientation = self.file.orientation
+        upright: Pixels = UPRIGHT[orientation](pixels) if orientation > 1 else pixels
         return upright
+
+    def _straight(self) -> Pixels | None:
+        """What OpenCV makes of a JPEG with one unbroken scan. Of a broken one it gives what it could read, and says
+        nothing."""
+        if not self.file.is_one_scan():
+            return None
+        with suppress(cv2.error):
+            pixels = cv2.imdecode(np.frombuffer(self.file.data, np.uint8), AS_STORED)
+            return None if pixels is None else np.asarray(pixels, np.uint8)
+        return None
 
 
 def opened(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Opened:
@@ -72,11 +90,12 @@ def opened(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Opened:
     Raises InvalidImage, ImageTooSmall (a side under `min_side` pixels) or ImageDimensionsTooLarge (a side over
     `max_side`, a PNG over MAX_PIXELS, or a progressive JPEG over containers.MOST_COEFFICIENTS).
     """
-    wanted = essentials(data)
+    file = essentials(data)
     with _damage_refused():
-        image = Image.open(io.BytesIO(wanted.data), formats=FORMATS)
+        image = Image.open(io.BytesIO(file.data), formats=FORMATS)
+    size = image.size
     _check_size(image, min_side, max_side)
-    return Opened(wanted.data, wanted.orientation, image)
+    return Opened(file, image, image.size != size)
 
 
 def decode(data: bytes, min_side: int = 1, max_side: int = MAX_SIDE) -> Pixels:

@@ -79,7 +79,7 @@ class RecentPictures:
             self._pixels = 0
 
     def _open(self, opened: Opened) -> Picture:
-        key = hashlib.sha256(bytes([opened.orientation]) + opened.data).digest()
+        key = hashlib.sha256(bytes([opened.file.orientation]) + opened.file.data).digest()
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

@@ -29,11 +29,11 @@ class Sightings:
 
 def distinct(found: Objects) -> Objects:
     """Without boxes that are nearly a surer box of the same class: the detector sees large things twice."""
-    kept: list[int] = []
-    for n, box in enumerate(found.boxes):
-        rivals = [m for m in kept if found.classes[m] == found.classes[n]]
-        if not rivals or _overlaps(box, found.boxes[rivals]).max() <= MOST_OVERLAP:
-            kept.append(n)
+    near = _overlaps(found.boxes[:, None], found.boxes) > MOST_OVERLAP
+    rivals = np.tril(near & (found.classes[:, None] == found.classes), -1)
+    kept = np.ones(len(found.boxes), bool)
+    for n in np.flatnonzero(rivals.any(axis=1)):
+        kept[n] = not kept[rivals[n]].any()
     return Objects(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
@@ -42,12 +42,12 @@ def of_objects(found: Objects, scores: Curve) -> Sightings:
     classes = taxonomy.classes("coco")
     confidences: dict[str, float] = {}
     instances: dict[str, tuple[Instance, ...]] = {}
-    for box, score, number in zip(found.boxes, found.scores, found.classes, strict=True):
-        confidence = scores.up(float(score))
+    for box, score, number in zip(found.boxes.tolist(), found.scores.tolist(), found.classes.tolist(), strict=True):
+        confidence = scores.up(score)
         for name in classes[number].labels:
             confidences[name] = max(confidence, confidences.get(name, 0.0))
             if classes[number].boxes:
-                one = Instance(Box(*(float(x) for x in box)), confidence)
+                one = Instance(Box(*box), confidence)
                 instances[name] = (*instances.get(name, ()), one)
     return Sightings(confidences, instances)
 
@@ -87,12 +87,12 @@ def _label(name: str, confidence: float, instances: tuple[Instance, ...]) -> Lab
     return Label(name, confidence, entry.parents, entry.aliases, entry.category, instances)
 
 
-def _overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of float [4] (left, top, width, height) with float [N, 4]."""
-    starts = np.maximum(box[:2], others[:, :2])
-    ends = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
-    common = (ends - starts).clip(0).prod(axis=1)
-    return np.asarray(common / (box[2:].prod() + others[:, 2:].prod(axis=1) - common))
+def _overlaps(ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (left, top, width, height), float [..., 4] with float [..., 4]."""
+    starts = np.maximum(ones[..., :2], others[..., :2])
+    ends = np.minimum(ones[..., :2] + ones[..., 2:], others[..., :2] + others[..., 2:])
+    common = (ends - starts).clip(0).prod(axis=-1)
+    return np.asarray(common / (ones[..., 2:].prod(axis=-1) + others[..., 2:].prod(axis=-1) - common))
 
 
 @cache

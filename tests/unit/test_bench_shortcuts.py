@@ -1,4 +1,4 @@
-"""The programs that measure what eight bits, decoding at half the size and threads that spin save."""
+"""The programs that measure what eight bits, decoding otherwise and threads that spin save."""
 
 import io
 import random
@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from benchmarks.speed import spinning
+from benchmarks.speed import decoding, spinning
 from benchmarks.speed.eight_bits import CALIBRATED_ON, Sample, compare, quantised
 from benchmarks.speed.half_size_decoding import halved
 from inference.engine import OnnxRuntime
@@ -51,3 +51,8 @@ def test_a_picture_is_decoded_at_half_its_size() -> None:
     Image.new("RGB", (640, 480), "teal").save(file, "JPEG")
     pixels = halved(file.getvalue())
     assert pixels.shape == (240, 320, 3) and np.abs(pixels.astype(int) - (0, 128, 128)).max() <= 3
+
+
+def test_decoding_is_measured_against_pillow() -> None:
+    row = decoding.compare(320)
+    assert row["side"] == 320 and row["ms"] > 0 and row["pillow_ms"] > 0

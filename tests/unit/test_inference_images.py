@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from benchmarks.inputs import hostile_pictures
 from inference import containers
+from inference.containers import essentials
 from inference.errors import ImageDimensionsTooLarge, ImageTooSmall, InvalidImage
 from inference.images import MAX_PIXELS, decode, opened
 
@@ -113,6 +114,42 @@ def test_damage_anywhere_is_refused_or_survived(position: int, value: int) -> No
     data[position % len(data)] = value
     with contextlib.suppress(InvalidImage, ImageDimensionsTooLarge):
         decode(bytes(data))
+
+
+@given(
+    st.sampled_from([{}, {"subsampling": 0}, {"restart_marker_blocks": 2}, {"progressive": True}]),
+    st.sampled_from(["RGB", "L"]),
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255) | st.sampled_from([0xD9, 0xDA, 0xFF])), max_size=4),
+    st.integers(0, 3000) | st.none(),
+)
+@example({}, "RGB", [], None)
+@example({"progressive": True}, "RGB", [], None)
+def test_a_jpeg_in_any_state_is_what_pillow_makes_of_it(
+    options: dict[str, object], mode: str, damage: list[tuple[int, int]], length: int | None
+) -> None:
+    data = bytearray(_encode(Image.fromarray(_gradient()).convert(mode), "JPEG", **options)[:length])
+    for position, value in damage:
+        data[position % max(len(data), 1) : position % max(len(data), 1) + 1] = bytes([value])
+    try:
+        picture = opened(bytes(data))
+    except (InvalidImage, ImageTooSmall, ImageDimensionsTooLarge):
+        return
+    try:
+        expected = np.asarray(Image.open(io.BytesIO(picture.file.data)).convert("RGB"))
+    except Exception:
+        with pytest.raises(InvalidImage):
+            picture.decode()
+    else:
+        assert np.array_equal(picture.decode(), expected)
+
+
+def test_plain_jpegs_are_told_from_broken_ones() -> None:
+    plain = _encode(Image.fromarray(_gradient()), "JPEG")
+    assert essentials(plain).is_one_scan() and essentials(plain + b"more").is_one_scan()
+    assert not essentials(plain[:-2]).is_one_scan()
+    assert not essentials(plain[:-40] + b"\xff\xc4" + plain[-40:]).is_one_scan()
+    assert not essentials(_encode(Image.fromarray(_gradient()), "JPEG", progressive=True)).is_one_scan()
+    assert not essentials(_encode(Image.fromarray(_gradient()), "PNG")).is_one_scan()
 
 
 @pytest.mark.parametrize("name", hostile_pictures.REFUSED)
