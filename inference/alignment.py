@@ -15,21 +15,21 @@ TEMPLATE = np.array(
 )
 """Where eyes, nose and mouth corners (picture's left first) lie in the crop: float64 [5, 2], pixels."""
 
+_PLANE = np.array([1, 1j])
+
 
 def similarity_transform(points: np.ndarray, template: np.ndarray = TEMPLATE) -> np.ndarray:
     """The rotation, scale and shift that best maps `points` onto `template` (Umeyama 1991).
 
     points, template: float [N, 2], pixels. Returns float64 [2, 3], as cv2.warpAffine takes it.
     """
-    points = np.asarray(points, np.float64)
-    from_centre, to_centre = points.mean(axis=0), template.mean(axis=0)
-    source, target = points - from_centre, template - to_centre
-    u, spread, vt = np.linalg.svd(target.T @ source / len(points))
-    mirror = np.array([1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    rotation = (u * mirror) @ vt
-    scale = (spread * mirror).sum() / max(source.var(axis=0).sum(), 1e-12)
-    shift = to_centre - scale * rotation @ from_centre
-    return np.hstack([scale * rotation, shift[:, None]])
+    # As complex numbers, of which one factor is a turn and a scale.
+    source, target = np.asarray(points, np.float64) @ _PLANE, template @ _PLANE
+    from_centre, to_centre = source.mean(), target.mean()
+    source -= from_centre
+    factor = np.vdot(source, target - to_centre) / max(np.vdot(source, source).real, 1e-12)
+    shift = to_centre - factor * from_centre
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
 def aligned_crop(image: Pixels, points: np.ndarray) -> Pixels:
@@ -40,15 +40,14 @@ def aligned_crop(image: Pixels, points: np.ndarray) -> Pixels:
     matrix = similarity_transform(points)
     factor = int(1 / max(np.hypot(matrix[0, 0], matrix[1, 0]), 1e-6))
     if factor >= 2:
-        image, points = _reduced(image, np.asarray(points, np.float64), factor)
+        image, points = _reduced(image, np.asarray(points, np.float64), matrix, factor)
         matrix = similarity_transform(points)
     crop = cv2.warpAffine(image, matrix, (CROP_SIDE, CROP_SIDE), flags=cv2.INTER_LINEAR)
     return np.asarray(crop, np.uint8)
 
 
-def _reduced(image: Pixels, points: np.ndarray, factor: int) -> tuple[Pixels, np.ndarray]:
+def _reduced(image: Pixels, points: np.ndarray, matrix: np.ndarray, factor: int) -> tuple[Pixels, np.ndarray]:
     """The part of the picture that the crop can touch, `factor` times smaller, and the points in it."""
-    matrix = similarity_transform(points)
     corners = np.array([[0, 0], [CROP_SIDE, 0], [0, CROP_SIDE], [CROP_SIDE, CROP_SIDE]], np.float64)
     back = np.linalg.inv(matrix[:, :2])
     reach = (corners - matrix[:, 2]) @ back.T

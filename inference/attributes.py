@@ -96,21 +96,33 @@ def wanted(asked: tuple[str, ...]) -> frozenset[str]:
 
 def cues(names: frozenset[str], seen: Observed) -> dict[str, Cues]:
     """The cues of the yes-or-no attributes among `names`, as far as what they need is there."""
+    found = {name: _cues(name, seen) for name in FITS if name in names and name != "eye_direction"}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _cues(name: str, seen: Observed) -> Cues | None:
     geometry, upright, people = seen.geometry, seen.upright, seen.people
-    found: dict[str, Cues | None] = {"mouth_open": scores.mouth_open(geometry), "eyes_open": scores.eyes_open(geometry)}
-    if seen.emotions is not None:
-        found["smile"] = scores.smile(geometry, float(seen.emotions[emotion.KINDS.index("happy")]))
-    if people is not None:
-        found["gender"] = (scores.log_odds(people.male),)
-    if upright is not None:
-        found["eyeglasses"], found["sunglasses"] = scores.eyeglasses(upright), scores.sunglasses(upright)
-        found["face_occluded"] = scores.face_occluded(upright, geometry)
-        if people is not None:
-            found["beard"], found["mustache"] = (
-                scores.beard(upright, people.male),
-                scores.mustache(upright, people.male),
-            )
-    return {name: values for name, values in found.items() if name in names and values is not None}
+    match name:
+        case "mouth_open":
+            return scores.mouth_open(geometry)
+        case "eyes_open":
+            return scores.eyes_open(geometry)
+        case "smile":
+            happy = emotion.KINDS.index("happy")
+            return None if seen.emotions is None else scores.smile(geometry, float(seen.emotions[happy]))
+        case "gender":
+            return None if people is None else (scores.log_odds(people.male),)
+        case "eyeglasses":
+            return None if upright is None else scores.eyeglasses(upright)
+        case "sunglasses":
+            return None if upright is None else scores.sunglasses(upright)
+        case "face_occluded":
+            return None if upright is None else scores.face_occluded(upright, geometry)
+        case "beard":
+            return None if upright is None or people is None else scores.beard(upright, people.male)
+        case "mustache":
+            return None if upright is None or people is None else scores.mustache(upright, people.male)
+    raise KeyError(name)
 
 
 def judge(names: frozenset[str], seen: Observed) -> Attributes:

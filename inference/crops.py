@@ -23,9 +23,9 @@ def cut(image: Pixels, centre: np.ndarray, size: tuple[float, float], degrees: f
     What lies outside the picture is black. A part much larger than the crop is averaged down first.
     """
     wide, high = shape
-    turn = math.radians(degrees)
-    axes = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    linear = axes @ np.diag([max(size[0], 1e-3) / wide, max(size[1], 1e-3) / high])
+    along, across = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    to_right, down = max(size[0], 1e-3) / wide, max(size[1], 1e-3) / high
+    linear = np.array([[along * to_right, -across * down], [across * to_right, along * down]])
     # pixel centres: the middle of `wide` pixels lies at (wide - 1) / 2
     middle = np.array([(wide - 1) / 2, (high - 1) / 2])
     to_picture = np.hstack([linear, (np.asarray(centre, np.float64) - linear @ middle)[:, None]])

@@ -49,11 +49,13 @@ def head_axes(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The head's right (the picture's), down and nose axes: unit vectors, x right, y down, z to the camera."""
     towards = np.asarray(mesh, np.float64) * [1, 1, -1]
     right = (towards[_MIRRORED[:, 1]] - towards[_MIRRORED[:, 0]]).sum(axis=0)
-    right /= max(float(np.linalg.norm(right)), 1e-9)
+    right /= max(math.hypot(*right), 1e-9)
     down = (towards[_DOWNWARDS[:, 1]] - towards[_DOWNWARDS[:, 0]]).sum(axis=0)
     down -= right * (down @ right)
-    down /= max(float(np.linalg.norm(down)), 1e-9)
-    return right, down, np.cross(right, down)
+    down /= max(math.hypot(*down), 1e-9)
+    nose = [right[1] * down[2] - right[2] * down[1], right[2] * down[0] - right[0] * down[2],
+            right[0] * down[1] - right[1] * down[0]]  # fmt: skip
+    return right, down, np.array(nose)
 
 
 def angles(right: tuple[float, float], nose: np.ndarray) -> Pose:
@@ -65,5 +67,5 @@ def angles(right: tuple[float, float], nose: np.ndarray) -> Pose:
     return Pose(
         roll=math.degrees(roll),
         yaw=math.degrees(math.atan2(sideways, nose[2])),
-        pitch=math.degrees(math.asin(np.clip(-downwards, -1.0, 1.0))),
+        pitch=math.degrees(math.asin(min(max(-downwards, -1.0), 1.0))),
     )

@@ -309,3 +309,15 @@ def test_in_profile_the_eyes_look_where_the_head_does(yaw: float, roll: float) -
     if abs(yaw) >= 54:
         assert (seen.yaw, seen.pitch) == pytest.approx((yaw, 0), abs=1e-6)
     assert gaze(FaceGeometry(turned, (None, None), 1.0)) is None
+
+
+def test_only_what_is_asked_for_is_told_and_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = np.random.default_rng(3).normal(0, 40, (468, 3))
+    people = face_attributes.AgeAndGender(30.0, 0.9)
+    seen = attributes.Observed(FaceGeometry(mesh, (None, None), 1.0), None, people, None)
+    told = attributes.cues(frozenset(attributes.ASKABLE), seen)
+    assert set(told) == {"mouth_open", "gender"}
+    assert all(attributes.cues(frozenset({name}), seen) == {name: told[name]} for name in told)
+    for name in ("mouth_open", "eyes_open", "log_odds"):
+        monkeypatch.delattr(scores, name)
+    assert attributes.judge(frozenset({"age_range"}), seen).age_range == attributes.age_range(30.0)
