@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference.batcher import Batcher, together
-from inference.cores import Cores
+from inference.cores import Cores, others_at_work
 from inference.errors import Overloaded
 
 
@@ -203,3 +204,34 @@ def test_within_a_whole_the_largest_items_are_told_first() -> None:
         assert network.batches == [[1, 4], [0, 2], [3]]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "on_all_cores"),
+    [
+        ([100, 90], []),
+        ([100, 100, 100, 100], []),
+        ([100, 40, 40], []),
+        ([12, 100], [0, 1]),
+        ([20, 300, 20], [1]),
+    ],
+)
+def test_within_a_whole_an_item_that_would_outlast_the_rest_has_all_cores(
+    sizes: list[int], on_all_cores: list[int]
+) -> None:
+    beside: dict[int, bool] = {}
+
+    def predict(batch: list[int]) -> list[int]:
+        """A fake network, which takes as long as an item is large."""
+        beside.update(dict.fromkeys(batch, others_at_work()))
+        time.sleep(sum(sizes[number] for number in batch) / 1000)
+        return batch
+
+    async def scenario() -> None:
+        cores = Cores(2)
+        batcher = Batcher(predict, 1, queue_limit=1, cores=cores)
+        numbers = range(len(sizes))
+        assert await cores.run_whole(lambda: batcher.submit_all(numbers, [(size,) for size in sizes])) == [*numbers]
+
+    asyncio.run(scenario())
+    assert sorted(number for number in beside if not beside[number]) == on_all_cores
