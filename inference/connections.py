@@ -18,8 +18,6 @@ import httptools
 # uvicorn closes a connection over which nothing came for five seconds; none of ours shall be used at that moment.
 _KEPT_SECONDS = 4.0
 _RECEIVED_BYTES = 256 << 10
-# A body up to here goes out in one piece with the head: one system call, and the server wakes up once.
-_JOINED_BYTES = 64 << 10
 
 
 class NobodyListens(ConnectionError):
@@ -123,11 +121,7 @@ class _Connection:
 
     def exchange(self, head: bytes, body: bytes | memoryview, deadline: float) -> Answer:
         """Raises OSError."""
-        if len(body) <= _JOINED_BYTES:
-            self.socket.sendall(head + body)
-        else:
-            self.socket.sendall(head)
-            self.socket.sendall(body)
+        self._send(head, body)
         received = _Received()
         try:
             while not received.complete:
@@ -142,6 +136,14 @@ class _Connection:
         self.may_be_kept = received.keep_alive
         self._used_at = time.monotonic()
         return Answer(received.parser.get_status_code(), b"".join(received.parts))
+
+    def _send(self, *parts: bytes | memoryview) -> None:
+        """One system call, for which the server wakes up once, and more for what it has no room for yet."""
+        sent = self.socket.sendmsg(parts)
+        for part in parts:
+            if sent < len(part):
+                self.socket.sendall(memoryview(part)[sent:])
+            sent = max(sent - len(part), 0)
 
 
 class _Received:

@@ -109,6 +109,22 @@ def test_large_bodies_arrive_whole(serve: Serve) -> None:
     assert all(request.endswith(body) for request in server.requests)
 
 
+def test_a_head_that_finds_no_room_arrives_whole_too() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    head, body = bytes(range(256)) * 2000, b"body" * 50_000
+    with ThreadPoolExecutor(1) as thread, ours, theirs:
+        for one in (ours, theirs):
+            one.settimeout(5)
+        answer = thread.submit(connections._Connection(ours).exchange, head, memoryview(body), math.inf)
+        received = bytearray()
+        while len(received) < len(head) + len(body):
+            received += theirs.recv(1 << 16)
+        theirs.sendall(HELLO)
+        assert answer.result(10) == Answer(200, b"hello")
+    assert received == head + body
+
+
 def test_a_connection_that_the_server_closes_is_not_used_again(serve: Serve) -> None:
     closing = HELLO.replace(b"content", b"connection: close\r\ncontent")
     server = serve(closing, HELLO, b"", HELLO)
