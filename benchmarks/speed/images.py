@@ -45,6 +45,8 @@ from openrek.errors import OperatorError
 SATURATING_CLIENTS = 16
 MOST_UNDER_WAY = 64
 """Of an open loop."""
+TURNS_ALONE = 3
+"""In each round, of a lone client and the loop for each picture: single pictures vary more than a load of many."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def _closed(
         ratios = [len(load.latencies) / load.seconds / limit for load, limit in zip(loads, limits, strict=True)]
         figures |= {"loop_per_second": statistics.median(limits), "loop_callers": loop.callers}
         figures |= {"ratio": statistics.median(ratios)}
-        figures |= _added(subject, loop, rounds) if clients == 1 else {}
+        figures |= _added(subject, loop, TURNS_ALONE * rounds) if clients == 1 else {}
     return figures
 
 
@@ -175,13 +177,13 @@ def _open(
     return {"offered_per_second": offered, **load.figures()}
 
 
-def _added(subject: Subject, loop: PlainLoop, rounds: int) -> dict[str, float]:
+def _added(subject: Subject, loop: PlainLoop, turns: int) -> dict[str, float]:
     """What a lone client waits longer than the loop takes for the same pictures alone: the median over the pictures."""
     added, alone = [], []
     with Connection(subject.place) as connection:
         for pictures in subject.asked:
             waits, works = [], []
-            for _ in range(rounds):
+            for _ in range(turns):
                 works.append(_seconds(partial(loop.replay, pictures)))
                 waits.append(_seconds(partial(connection.exchange, subject.request(pictures))))
             alone.append(statistics.median(works))
